@@ -1,0 +1,80 @@
+"""The front doors' frame: Hydra around a task, mistakes as one sentence, exit codes."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from genmodels.config.compose import CONFIG_DIR, to_plain
+from genmodels.config.mistakes import sentence_for
+from genmodels.errors import Interrupted, UserError
+
+Task = Callable[[dict[str, Any]], float | None]
+
+MISTAKE, BUG, INTERRUPTED = 2, 1, 130  # exit codes; 130 is the shell's for Ctrl-C
+
+
+class _JobEnded(BaseException):
+    """Carries a job's exception past Hydra, which would print its own lines about it."""
+
+
+def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
+    """Make `task` a program whose config Hydra composes from conf/<config_name>.yaml and the command line.
+
+    The task gets plain containers. What it returns is what a sweeper optimises. The program exits with 0 when done,
+    2 with one sentence on stderr after a mistake the user can mend, 130 after Ctrl-C, and 1 with a traceback for a bug.
+    """
+
+    def decorate(task: Task) -> Callable[[], None]:
+        @functools.wraps(task)
+        def job(config: DictConfig) -> float | None:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                return _trial(task, config)
+            try:
+                return task(to_plain(config))
+            except Exception as error:
+                raise _JobEnded from error
+
+        program = hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(job)
+
+        @functools.wraps(task)
+        def main() -> None:
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
+            try:
+                program()
+            except (KeyboardInterrupt, Exception, _JobEnded) as error:
+                cause = error.__cause__ if isinstance(error, _JobEnded) else error
+                assert cause is not None
+                sys.exit(_report(cause, config_name))
+
+        return main
+
+    return decorate
+
+
+def _trial(task: Task, config: DictConfig) -> float | None:
+    """One job of a sweep. Its mistake is told at once: Hydra goes on with the others and raises the first in the end."""
+    try:
+        return task(to_plain(config))
+    except Interrupted as error:
+        raise KeyboardInterrupt(str(error)) from error  # ends the sweep, not only the trial
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise
+
+
+def _report(error: BaseException, config_name: str) -> int:
+    if isinstance(error, KeyboardInterrupt | Interrupted):
+        print(str(error) or "interrupted", file=sys.stderr)
+        return INTERRUPTED
+    sentence = sentence_for(error, config_name)
+    if sentence is None:
+        raise error
+    print(sentence, file=sys.stderr)
+    return MISTAKE

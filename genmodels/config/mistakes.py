@@ -1,0 +1,116 @@
+"""Turn what Hydra, OmegaConf and the operating system raise over a user's mistake into one sentence."""
+
+import errno
+import re
+import sys
+from collections.abc import Iterable
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import (
+    CompactHydraException,
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from genmodels.config.compose import compose, group_names
+from genmodels.config.nodes import unknown_key
+from genmodels.config.targets import nearest
+from genmodels.errors import UserError
+
+_OS_SENTENCES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+}
+
+
+def sentence_for(error: BaseException, config_name: str) -> str | None:
+    """What to tell the user about `error`; None if it is no mistake of theirs but a bug.
+
+    Args:
+        error: what ended the run.
+        config_name: the front door's primary config, whose keys suggest what a misspelt one was meant to be.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OmegaConfBaseException):
+        return _omegaconf(error)
+    if isinstance(error, MissingConfigException):
+        return _missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: write key=value, and quote values with commas, spaces or brackets"
+    if isinstance(error, CompactHydraException | HydraException):
+        return _composition(error, config_name)
+    return _machine(error)
+
+
+def _machine(error: BaseException) -> str | None:
+    """Full disks and exhausted memory: not the config's fault, nor a bug."""
+    if isinstance(error, OSError) and error.errno in _OS_SENTENCES:
+        place = f": {error.filename}" if error.filename else ""
+        return f"{_OS_SENTENCES[error.errno]}{place}"
+    if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
+        return f"out of memory: make data.batch_size or the model smaller ({str(error).splitlines()[0]})"
+    return None
+
+
+def _omegaconf(error: OmegaConfBaseException) -> str:
+    key = getattr(error, "full_key", None) or "the config"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{key} is missing: give {key}=..."
+    return f"{key} cannot be resolved: {str(error).splitlines()[0]}"
+
+
+def _missing_option(error: MissingConfigException) -> str:
+    if not error.missing_cfg_file:
+        return _one_line(str(error))
+    group, _, option = error.missing_cfg_file.rpartition("/")
+    options = list(error.options or ())
+    if not options:
+        return f"there is no {error.missing_cfg_file} among the configs"
+    close = nearest(option, options)
+    suggestion = f"did you mean {group}={close}? " if close else ""
+    return f"there is no {group}={option}: {suggestion}{group} is one of {', '.join(sorted(options))}"
+
+
+def _composition(error: Exception, config_name: str) -> str:
+    message = str(error)
+    unknown = re.match(r"Could not (?:override|delete from config\.) '([^']+)'", message)
+    if unknown and isinstance(error, ConfigCompositionException):
+        return _unknown_override(unknown.group(1).split("@")[0], config_name)
+    existing = re.match(r"Could not append to config\. An item is already at '([^']+)'", message)
+    if existing:
+        return f"{existing.group(1)} exists already: leave the + out, {existing.group(1)}=..."
+    if message.startswith("Ambiguous value for argument"):
+        override = message.split("'")[1]
+        return f"{override} names several values: add -m to run them all, or write [a,b] for a list"
+    return _one_line(message)
+
+
+def _unknown_override(key: str, config_name: str) -> str:
+    """Name the nearest key to the right of the part of `key` that exists."""
+    here: object = compose(_group_choices(sys.argv[1:]), config_name)
+    parts = re.split(r"[./]", key)
+    for depth, part in enumerate(parts):
+        if not isinstance(here, dict) or part not in here:
+            path = ".".join(parts[:depth])
+            known = {str(name) for name in here if not str(name).startswith("_")} if isinstance(here, dict) else set()
+            return unknown_key(path, part, known)
+        here = here[part]
+    return f"{key} cannot be set"
+
+
+def _group_choices(arguments: Iterable[str]) -> list[str]:
+    """Those command-line overrides that choose a group's option, so that suggestions fit the chosen model."""
+    groups = group_names()
+    given = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    overrides = OverridesParser.create().parse_overrides(given)
+    return [o.input_line for o in overrides if o.key_or_group in groups and not o.is_sweep_override() and o.input_line]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""Figures about a trained model: likelihoods with their standard errors, pictures."""
