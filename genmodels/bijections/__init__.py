@@ -1,0 +1,44 @@
+"""Invertible maps with log-determinants, one idea per file."""
+
+from genmodels.bijections.actnorm import ActNorm
+from genmodels.bijections.base import Bijection
+from genmodels.bijections.batch_norm import FlowBatchNorm
+from genmodels.bijections.compose import Compose, Inverse
+from genmodels.bijections.conv1x1 import InvertibleConv1x1
+from genmodels.bijections.coupling import Coupling, MaskedCoupling, checkerboard
+from genmodels.bijections.elementwise import Additive, Elementwise, SigmoidAffine, TanhAffine
+from genmodels.bijections.gaussian import LearnedTopPrior, Standardize
+from genmodels.bijections.multiscale import FactorOut, OnHalf
+from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
+from genmodels.bijections.preprocessing import Flattened, Logit, Scale, Shift
+from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
+
+__all__ = [
+    "ActNorm",
+    "Additive",
+    "Bijection",
+    "Compose",
+    "Coupling",
+    "Elementwise",
+    "FactorOut",
+    "Flattened",
+    "FlowBatchNorm",
+    "Inverse",
+    "InvertibleConv1x1",
+    "LearnedTopPrior",
+    "Logit",
+    "MaskedCoupling",
+    "OnHalf",
+    "Permutation",
+    "Reverse",
+    "Scale",
+    "Shift",
+    "Shuffle",
+    "SigmoidAffine",
+    "Squeezed",
+    "Standardize",
+    "TanhAffine",
+    "checkerboard",
+    "squeeze",
+    "unsqueeze",
+]

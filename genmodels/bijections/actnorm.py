@@ -1,0 +1,50 @@
+"""Actnorm (Kingma & Dhariwal 2018, Section 3.1)."""
+
+import torch
+from torch import Tensor, nn
+
+from genmodels.bijections.base import Bijection
+from genmodels.networks.data_init import DataInitialized
+
+
+class ActNorm(DataInitialized, Bijection):
+    """A shift and a scale per channel, set from the first batch so that each channel has mean 0 and variance 1.
+
+        z = (x + b) * exp(3 logs),   log|det| = H * W * sum_c 3 logs_c
+
+    Add, then scale, and the factor 3 on the log-scale, are the official code's (`tfops.actnorm`); the paper writes
+    s * x + b. Initialisation is explicit, see `genmodels.networks.data_init`.
+
+    Shapes: x, z [B, channels] or [B, channels, H, W].
+    """
+
+    LOG_SCALE_FACTOR = 3.0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.logs = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if self._pending:
+            self._initialize(x)
+        bias, log_scale = self._parameters_for(x)
+        return (x + bias) * log_scale.exp(), self._log_det(x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        bias, log_scale = self._parameters_for(z)
+        return z * torch.exp(-log_scale) - bias, -self._log_det(z)
+
+    def _parameters_for(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        return self.bias.view(shape), (self.LOG_SCALE_FACTOR * self.logs).view(shape)
+
+    def _log_det(self, x: Tensor) -> Tensor:
+        positions = x[0, 0].numel()
+        return (positions * self.LOG_SCALE_FACTOR * self.logs.sum()).expand(x.shape[0])
+
+    def _initialize(self, x: Tensor) -> None:
+        variance, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
+        self.bias.copy_(-mean)
+        self.logs.copy_(-torch.log(variance.sqrt() + 1e-6) / self.LOG_SCALE_FACTOR)
+        self._done()

@@ -1,0 +1,142 @@
+"""A normalizing flow: dequantisation -> bijection -> base, and nothing more."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genmodels.bijections.base import Bijection
+from genmodels.distributions import Base, StandardNormal, UniformDequantization
+from genmodels.errors import UserError
+
+
+class Flow(nn.Module):
+    """p(x) by change of variables, log p(x) = log p_base(f(x)) + log|det df/dx|.
+
+    On integer images `log_prob` is one log importance weight for a fresh dequantisation noise: its expectation is
+    the usual lower bound, and the log-mean-exp of K calls a tighter one. On vectors it is exact.
+
+    Args:
+        bijection: f, from data (pixels scaled to [0, 1], or vectors) to latents of the same shape.
+        shape: of one x: (C, H, W) for images, (D,) for vectors.
+        levels: number of pixel values, x in 0 .. levels - 1; None for continuous data.
+        num_classes: the labels y in 0 .. num_classes - 1 enter the bijection as one-hot context; 0 for none.
+        base: density of the latents, standard normal unless given.
+    """
+
+    def __init__(
+        self,
+        bijection: Bijection,
+        shape: Sequence[int],
+        levels: int | None,
+        num_classes: int = 0,
+        base: Base | None = None,
+    ) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.levels = levels
+        self.num_classes = num_classes
+        self.dequantization = None if levels is None else UniformDequantization(levels)
+        self.bijection = bijection
+        self.base = base or StandardNormal(self.shape)
+
+    @property
+    def exact(self) -> bool:
+        """Whether `log_prob` is the log-likelihood itself rather than a log-weight."""
+        return self.dequantization is None
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x | y) or, for images, one unbiased log-weight of it. Shapes: x [B, *shape] -> [B], nats."""
+        if self.dequantization is None:
+            v, log_weight = x.to(self._dtype), 0.0
+        else:
+            v, log_weight = self.dequantization(x, self._dtype)
+        z, log_det = self.bijection(v, self._context(y))
+        return log_weight + log_det + self.base.log_prob(z)
+
+    @torch.no_grad()
+    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """`n` draws; latents are multiplied by `temperature` (Kingma & Dhariwal 2018, Section 6).
+
+        Args:
+            y: [n] labels; for a class-conditional model without them, drawn uniformly.
+        Returns: uint8 [n, C, H, W], or float vectors [n, D].
+        """
+        z = temperature * self.base.sample(n, like=next(self.parameters()))
+        if self.num_classes and y is None:
+            y = torch.randint(self.num_classes, (n,), device=z.device)
+        return self.decode(z, y)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The latent of x (of the centre of its cell, for images), [B, *shape]; no randomness."""
+        z, _ = self.bijection(self._continuous(x), self._context(y))
+        return z
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The data at latent z, in the data's own type; the inverse of `encode`."""
+        v, _ = self.bijection.inverse(z, self._context(y))
+        return v if self.dequantization is None else self.dequantization.quantize(v)
+
+    @torch.no_grad()
+    def inverse_error(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """max |f^-1(f(v)) - v| over a batch, v the data in the unit in which the flow sees it (pixels: [0, 1])."""
+        v = self._continuous(x)
+        context = self._context(y)
+        back, _ = self.bijection.inverse(self.bijection(v, context)[0], context)
+        return (back - v).abs().max()
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    def _continuous(self, x: Tensor) -> Tensor:
+        return x.to(self._dtype) if self.dequantization is None else self.dequantization.centre(x, self._dtype)
+
+    def _context(self, y: Tensor | None) -> Tensor | None:
+        if not self.num_classes:
+            return None
+        if y is None:
+            raise UserError("This model is class-conditional and the data has no labels; set model.conditional=false.")
+        return F.one_hot(y, self.num_classes).to(self._dtype)
+
+
+def image_shape(model: str, shape: Sequence[int]) -> tuple[int, int, int]:
+    """`shape` as (C, H, W).
+
+    Raises:
+        UserError: it is not an image's.
+    """
+    if len(shape) != 3:
+        raise UserError(
+            f"model={model} needs images (C, H, W) but the data has shape {list(shape)}; for vectors choose model=nice."
+        )
+    channels, height, width = shape
+    return channels, height, width
+
+
+def check_squeezes(model: str, shape: Sequence[int], squeezes: int, num_scales: int) -> None:
+    """Raises UserError unless height and width can be halved `squeezes` times."""
+    _, height, width = shape
+    factor = 2**squeezes
+    if height % factor or width % factor:
+        possible = max(k for k in range(squeezes) if not (height % 2**k or width % 2**k))
+        raise UserError(
+            f"model.num_scales={num_scales} of {model} needs height and width divisible by {factor} but the images "
+            f"are {height}x{width}; the largest that fits is model.num_scales={num_scales - squeezes + possible}."
+        )
+
+
+def conditional_classes(conditional: bool, num_classes: int | None) -> int:
+    """The number of classes a model conditions on: 0 unless `conditional`.
+
+    Raises:
+        UserError: the data has no classes to condition on.
+    """
+    if not conditional:
+        return 0
+    if not num_classes:
+        raise UserError("model.conditional=true needs data with classes, but data.num_classes is null.")
+    return num_classes

@@ -1,0 +1,1 @@
+"""Ordinary networks and layers; no probability here."""

@@ -1,0 +1,128 @@
+"""Convolutions with the normalisations and initialisations that flow papers put around them."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genmodels.networks.data_init import DataInitialized
+
+
+class EdgeAwareConv2d(nn.Module):
+    """A 'same' convolution whose padding can be told from black pixels by an extra input channel.
+
+    The official Glow code pads, then appends a plane that is 1 on the padding and 0 inside, to every convolution
+    larger than 1x1. The plane does not depend on the input, so its response is computed once for the whole batch and
+    added: a bias that depends on the position.
+
+    Args:
+        kernel_size: odd.
+        edge: whether the extra channel exists (its weights are `edge_weight`).
+    Shapes: [B, in_channels, H, W] -> [B, out_channels, H, W].
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, edge: bool = False) -> None:
+        super().__init__()
+        self.padding = kernel_size // 2
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
+        has_edge = edge and kernel_size > 1
+        self.edge_weight = nn.Parameter(torch.empty(out_channels, 1, kernel_size, kernel_size)) if has_edge else None
+
+    def convolve(self, x: Tensor, scale: Tensor | None, bias: Tensor | None) -> Tensor:
+        """conv(x) * scale + bias, with `scale` and `bias` [out_channels] folded into the kernel.
+
+        Folding costs one pass over the weights instead of a pass over the activations, forward and backward.
+        """
+        weight = self.weight if scale is None else self.weight * scale[:, None, None, None]
+        out = F.conv2d(x, weight, bias, padding=self.padding)
+        if self.edge_weight is None:
+            return out
+        edge_weight = self.edge_weight if scale is None else self.edge_weight * scale[:, None, None, None]
+        return out + F.conv2d(self._edge_plane(x), edge_weight)
+
+    def _edge_plane(self, x: Tensor) -> Tensor:
+        inside = x.new_zeros(1, 1, x.shape[2], x.shape[3])
+        return F.pad(inside, [self.padding] * 4, value=1.0)
+
+
+class ActNormConv2d(DataInitialized):
+    """Convolution without bias, then actnorm: (conv(x) + b) * exp(3 logs).
+
+    The hidden layers of Glow's coupling network (official code, `tfops.conv2d`): weights N(0, 0.05), actnorm set from
+    the first batch so that each channel of the output has mean 0 and variance 1.
+    """
+
+    LOG_SCALE_FACTOR = 3.0
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, edge: bool = False) -> None:
+        super().__init__()
+        self.conv = EdgeAwareConv2d(in_channels, out_channels, kernel_size, edge)
+        for weight in self.conv.parameters():
+            nn.init.normal_(weight, std=0.05)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.logs = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._pending:
+            self._initialize(self.conv.convolve(x, scale=None, bias=None))
+        scale = torch.exp(self.LOG_SCALE_FACTOR * self.logs)
+        return self.conv.convolve(x, scale, self.bias * scale)
+
+    def _initialize(self, out: Tensor) -> None:
+        variance, mean = torch.var_mean(out, dim=(0, 2, 3), correction=0)
+        self.bias.copy_(-mean)
+        self.logs.copy_(-torch.log(variance.sqrt() + 1e-6) / self.LOG_SCALE_FACTOR)
+        self._done()
+
+
+class ZeroConv2d(nn.Module):
+    """3x3 convolution that starts at zero: (conv(x) + b) * exp(3 logs), everything 0 at first.
+
+    Kingma & Dhariwal 2018, Section 3.3 and official code (`conv2d_zeros`): the coupling starts as a constant map, and
+    the log-scale lets the last layer grow faster than its learning rate would. Unconditional: `context` is not used.
+    """
+
+    LOG_SCALE_FACTOR = 3.0
+
+    def __init__(self, in_channels: int, out_channels: int, edge: bool = False) -> None:
+        super().__init__()
+        self.conv = EdgeAwareConv2d(in_channels, out_channels, kernel_size=3, edge=edge)
+        for weight in self.conv.parameters():
+            nn.init.zeros_(weight)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.logs = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        scale = torch.exp(self.LOG_SCALE_FACTOR * self.logs)
+        return self.conv.convolve(x, scale, self.bias * scale)
+
+
+class NormalizedConv2d(nn.Module):
+    """'Same' convolution with weight normalisation (Salimans & Kingma 2016) as the official RealNVP code has it.
+
+    Each output channel's kernel is divided by its norm; a learned `magnitude` multiplies it only where asked, because
+    a batch norm that follows would undo it.
+
+    Args:
+        magnitude: whether the norm is learned; initialised to half the expected norm of the initial kernel, as in
+            the official code.
+    Shapes: [B, in_channels, H, W] -> [B, out_channels, H, W].
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, magnitude: bool, bias: bool = True
+    ) -> None:
+        super().__init__()
+        bound = (2.0 / in_channels) ** 0.5
+        self.direction = nn.Parameter(
+            torch.empty(out_channels, in_channels, kernel_size, kernel_size).uniform_(-bound, bound)
+        )
+        norm = bound * (in_channels * kernel_size**2 / 12.0) ** 0.5
+        self.magnitude = nn.Parameter(torch.full((out_channels,), norm)) if magnitude else None
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.padding = kernel_size // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = torch.linalg.vector_norm(self.direction, dim=(1, 2, 3), keepdim=True).reciprocal()
+        if self.magnitude is not None:
+            scale = scale * self.magnitude[:, None, None, None]
+        return F.conv2d(x, self.direction * scale, self.bias, padding=self.padding)
