@@ -1,0 +1,67 @@
+"""Files that a data set needs: are they there, are they whole, and where do they come from."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from genmodels.errors import UserError
+
+T = TypeVar("T")
+
+GET_IT = "add data.download=true or set data_dir=<folder>"
+
+
+def require(path: Path, title: str, remedy: str = GET_IT) -> Path:
+    """The path, if it exists. Raises UserError: what was looked for, where, and how to get it."""
+    if not path.exists():
+        raise UserError(f"{title} not found: looked for {path.absolute()}; {remedy}.")
+    return path
+
+
+def require_intact(path: Path, md5: str, title: str, remedy: str = GET_IT) -> Path:
+    """The path, if the file exists and has this md5. Raises UserError otherwise."""
+    require(path, title, remedy)
+    if md5_of(path) != md5:
+        raise corrupt(path, title, f"its md5 is not {md5}")
+    return path
+
+
+def corrupt(path: Path, title: str, why: object) -> UserError:
+    """The error for a file that is there but wrong."""
+    return UserError(
+        f"{title} has a corrupt file, {path.absolute()} ({why}): delete it and get it again "
+        "(data.download=true where the set can be downloaded)."
+    )
+
+
+def md5_of(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def download(fetch: Callable[[], T], title: str, by_hand: str) -> T:
+    """Run `fetch`. Raises UserError with the instructions `by_hand` if the network or the checksum says no."""
+    try:
+        return fetch()
+    except (OSError, RuntimeError, ImportError) as error:  # URLError is an OSError; ImportError: gdown for CelebA
+        reason = " ".join(str(error).split())
+        raise UserError(f"{title} could not be downloaded ({reason}): {by_hand}.") from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that appears under its name only when it is complete."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,114 @@
+"""Batches in a reproducible order, from any position of any epoch."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader
+
+from genmodels.data.examples import Batch, Examples
+from genmodels.data.seeding import generator_for
+from genmodels.errors import UserError
+
+Transform = Callable[[Tensor, Generator], Tensor]
+
+
+class EpochSampler:
+    """The positions that make up each batch of one rank.
+
+    Training (`shuffle`): the order is a function of (seed, epoch), the last partial batch is left out, and batch b of
+    all ranks together holds the same images however many ranks there are. Evaluation: the given order, every image
+    once, rank r of w takes every w-th.
+
+    Args:
+        size: number of examples.
+        batch_size: examples in a batch of this rank.
+        seed, rank, world_size, shuffle: as above.
+
+    Attributes:
+        epoch: set by `set_epoch` (Lightning calls it).
+        skip: batches to leave out at the start of the next iteration, and of that one only; set when a run resumes.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, *, seed: int = 0, rank: int = 0, world_size: int = 1, shuffle: bool
+    ) -> None:
+        self.size, self.batch_size = size, batch_size
+        self.seed, self.rank, self.world_size = seed, rank, world_size
+        self.shuffle = shuffle
+        self.epoch = 0
+        self.skip = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        if self.shuffle:
+            return self.size // (self.batch_size * self.world_size)
+        return -(-len(range(self.rank, self.size, self.world_size)) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        first, self.skip = self.skip, 0
+        mine = self._order()[self.rank :: self.world_size]
+        for number in range(first, len(self)):
+            yield mine[number * self.batch_size : (number + 1) * self.batch_size]
+
+    def _order(self) -> Tensor:
+        if self.shuffle:
+            return torch.randperm(self.size, generator=generator_for("order", self.seed, self.epoch))
+        return torch.arange(self.size)
+
+
+class BatchLoader:
+    """Iterates over batches (x, y) of examples; its length is that of a full epoch of this rank.
+
+    Examples in memory are batched by indexing, on the device they live on. Examples on disk are read through torch's
+    DataLoader. Augmentation comes after either, in this process, with noise that is a function of (seed, epoch,
+    batch, rank): so it does not depend on the number of workers, nor on where a run was resumed.
+
+    Args:
+        examples: what to iterate over.
+        sampler: which positions make up each batch.
+        transform: (x, generator) -> x; None leaves x as it is.
+        num_workers: processes that read from disk (without effect on examples in memory).
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        sampler: EpochSampler,
+        transform: Transform | None = None,
+        num_workers: int = 0,
+    ) -> None:
+        self.examples, self.sampler, self.transform = examples, sampler, transform
+        self._stream: DataLoader | None = None
+        if num_workers and not examples.in_memory:
+            self._stream = DataLoader(
+                examples,  # type: ignore[arg-type]  # anything that can be indexed by what the sampler yields
+                batch_size=None,
+                sampler=sampler,
+                num_workers=num_workers,
+                persistent_workers=True,
+            )
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        sampler, first = self.sampler, self.sampler.skip
+        for number, (x, y) in enumerate(self._read(), start=first):
+            if self.transform is not None:
+                key = (sampler.seed, sampler.epoch, number, sampler.rank)
+                x = self.transform(x, generator_for("noise", *key, device=x.device))
+            yield x, y
+
+    def _read(self) -> Iterator[Batch]:
+        if self._stream is None:
+            for indices in self.sampler:
+                yield self.examples[indices]
+            return
+        try:
+            yield from self._stream
+        except UserError as error:  # torch has put the worker's traceback around the sentence
+            sentence = str(error).rpartition(f"{UserError.__name__}: ")[2].strip()
+            raise UserError(sentence) from None

@@ -1,0 +1,45 @@
+"""The data sets by name."""
+
+from genmodels.data.source import Options, Source
+from genmodels.data.sources.celeba import CelebA
+from genmodels.data.sources.cifar10 import CIFAR10, SVHN
+from genmodels.data.sources.digits import Digits
+from genmodels.data.sources.image_folder import ImageFolder
+from genmodels.data.sources.imagenet import DownsampledImageNet
+from genmodels.data.sources.mnist import MNIST, FashionMNIST, StaticallyBinarizedMNIST
+from genmodels.data.sources.tabular import BSDS300, Gas, Hepmass, Miniboone, Power
+from genmodels.data.sources.toy2d import DENSITIES, Toy2D
+from genmodels.errors import UserError
+
+SOURCES: dict[str, type[Source]] = {
+    "digits": Digits,
+    "mnist": MNIST,
+    "fashion_mnist": FashionMNIST,
+    "binarized_mnist": MNIST,
+    "binarized_mnist_static": StaticallyBinarizedMNIST,
+    "cifar10": CIFAR10,
+    "svhn": SVHN,
+    "celeba": CelebA,
+    "imagenet32_old": DownsampledImageNet,
+    "imagenet32_box": DownsampledImageNet,
+    "imagenet64_old": DownsampledImageNet,
+    "imagenet64_box": DownsampledImageNet,
+    "image_folder": ImageFolder,
+    **dict.fromkeys(DENSITIES, Toy2D),
+    "power": Power,
+    "gas": Gas,
+    "hepmass": Hepmass,
+    "miniboone": Miniboone,
+    "bsds300": BSDS300,
+}
+
+
+def source_for(options: Options) -> Source:
+    """The data set called `options.name`. Raises UserError if there is none, or an option does not apply to it."""
+    if options.name not in SOURCES:
+        raise UserError(f"data.name={options.name} is not known: use one of {', '.join(SOURCES)}.")
+    source = SOURCES[options.name]
+    for key in ("size", "channels", "variant"):
+        if getattr(options, key) is not None and key not in source.accepts:
+            raise UserError(f"data.{key} cannot be chosen for {options.name}: leave it out.")
+    return source(options)
