@@ -117,16 +117,24 @@ def image_shape(model: str, shape: Sequence[int]) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def check_squeezes(model: str, shape: Sequence[int], squeezes: int, num_scales: int) -> None:
-    """Raises UserError unless height and width can be halved `squeezes` times."""
+def check_scales(model: str, shape: Sequence[int], num_scales: int, num_squeezes: int) -> None:
+    """Check that an image can be halved from scale to scale, down to sides of two pixels at the last one.
+
+    Raises:
+        UserError: it cannot; the sentence names the largest number of scales that fits.
+    """
     _, height, width = shape
-    factor = 2**squeezes
-    if height % factor or width % factor:
-        possible = max(k for k in range(squeezes) if not (height % 2**k or width % 2**k))
-        raise UserError(
-            f"model.num_scales={num_scales} of {model} needs height and width divisible by {factor} but the images "
-            f"are {height}x{width}; the largest that fits is model.num_scales={num_scales - squeezes + possible}."
-        )
+
+    def fits(scales: int) -> bool:
+        step = 2 ** (scales - num_scales + num_squeezes)
+        return not (height % step or width % step) and min(height, width) >= 2**scales
+
+    if num_scales >= 1 and fits(num_scales):
+        return
+    first = max(1, num_scales - num_squeezes)
+    largest = max((scales for scales in range(first, max(height, width).bit_length()) if fits(scales)), default=0)
+    remedy = f"the largest that fits is model.num_scales={largest}" if largest else "no number of scales fits"
+    raise UserError(f"model.num_scales={num_scales} of {model} does not fit images of {height}x{width}: {remedy}.")
 
 
 def conditional_classes(conditional: bool, num_classes: int | None) -> int:

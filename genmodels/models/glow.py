@@ -19,7 +19,7 @@ from genmodels.bijections import (
     Squeezed,
 )
 from genmodels.errors import UserError
-from genmodels.models.flow import Flow, check_squeezes, conditional_classes, image_shape
+from genmodels.models.flow import Flow, check_scales, conditional_classes, image_shape
 from genmodels.networks.conv import ZeroConv2d
 from genmodels.networks.glow_net import GlowNet
 
@@ -70,7 +70,7 @@ class Glow(Flow):
         num_classes: int | None = None,
     ) -> None:
         channels, _, _ = image_shape("glow", shape)
-        check_squeezes("glow", shape, squeezes=num_scales, num_scales=num_scales)
+        check_scales("glow", shape, num_scales, num_squeezes=num_scales)
         if conditional and not learn_top:
             raise UserError("model.conditional=true acts through the top prior and needs model.learn_top=true.")
         classes = conditional_classes(conditional, num_classes)

@@ -17,7 +17,7 @@ from genmodels.bijections import (
     TanhAffine,
     checkerboard,
 )
-from genmodels.models.flow import Flow, check_squeezes, image_shape
+from genmodels.models.flow import Flow, check_scales, image_shape
 from genmodels.networks.conv import NormalizedConv2d
 from genmodels.networks.realnvp_net import RealNVPNet
 
@@ -37,7 +37,7 @@ class RealNVP(Flow):
     `FlowBatchNorm`.
 
     Args:
-        shape: (C, H, W), H and W divisible by 2^(num_scales - 1).
+        shape: (C, H, W), H and W divisible by 2^(num_scales - 1) and at least 2^num_scales.
         levels: number of pixel values, x in 0 .. levels - 1.
         num_scales: resolutions, one squeeze fewer.
         width: hidden channels at the first scale.
@@ -57,7 +57,7 @@ class RealNVP(Flow):
         alpha: float = 0.05,
     ) -> None:
         channels, height, width_of_image = image_shape("realnvp", shape)
-        check_squeezes("realnvp", shape, squeezes=num_scales - 1, num_scales=num_scales)
+        check_scales("realnvp", shape, num_scales, num_squeezes=num_scales - 1)
 
         def scales(channels: int, size: tuple[int, int], width: int, remaining: int) -> Bijection:
             num_couplings = 4 if remaining == 1 else 3

@@ -1,0 +1,157 @@
+"""What every bijection must fulfil. A new one joins by being listed in BIJECTIONS."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from genmodels.bijections import (
+    ActNorm,
+    Additive,
+    Bijection,
+    Compose,
+    Coupling,
+    FactorOut,
+    Flattened,
+    FlowBatchNorm,
+    Inverse,
+    InvertibleConv1x1,
+    LearnedTopPrior,
+    Logit,
+    MaskedCoupling,
+    OnHalf,
+    Permutation,
+    Reverse,
+    Scale,
+    Shift,
+    Shuffle,
+    SigmoidAffine,
+    Squeezed,
+    Standardize,
+    TanhAffine,
+    checkerboard,
+)
+from genmodels.networks.conv import ZeroConv2d
+from genmodels.networks.glow_net import GlowNet
+from genmodels.networks.mlp import MLP
+from genmodels.networks.realnvp_net import RealNVPNet
+
+MASK = checkerboard(2, 4)
+
+# name -> (constructor, shape of one x); x is drawn in (0.05, 0.95), inside the domain of all of them.
+BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
+    "actnorm vector": (lambda: ActNorm(5), (5,)),
+    "actnorm image": (lambda: ActNorm(3), (3, 2, 2)),
+    "additive coupling": (lambda: Coupling(MLP(3, 2, 8, 1), Additive()), (5,)),
+    "sigmoid coupling": (lambda: Coupling(GlowNet(2, 4, 6, edge=True), SigmoidAffine()), (4, 2, 2)),
+    "sigmoid coupling swapped": (lambda: Coupling(GlowNet(2, 4, 6), SigmoidAffine(), swap=True), (4, 2, 2)),
+    "tanh coupling, odd dimensions": (lambda: Coupling(MLP(3, 4, 8, 1), TanhAffine(0.7)), (5,)),
+    "masked coupling": (lambda: MaskedCoupling(RealNVPNet(1, 2, 6, 1, MASK), TanhAffine(0.7), MASK), (1, 2, 4)),
+    "channel coupling": (lambda: Coupling(RealNVPNet(2, 4, 6, 1), TanhAffine(0.7)), (4, 1, 2)),
+    "batch norm": (lambda: FlowBatchNorm(3), (3, 2, 2)),
+    "batch norm masked": (lambda: FlowBatchNorm(1, 1 - MASK), (1, 2, 4)),
+    "permutation": (lambda: Permutation(torch.tensor([2, 0, 3, 1])), (4, 2)),
+    "reverse": (lambda: Reverse(5), (5,)),
+    "shuffle": (lambda: Shuffle(6), (6,)),
+    "1x1 convolution, LU": (lambda: InvertibleConv1x1(4), (4, 1, 3)),
+    "1x1 convolution, full": (lambda: InvertibleConv1x1(4, lu=False), (4, 1, 3)),
+    "squeezed, channel-major": (lambda: Squeezed(ActNorm(4)), (1, 4, 2)),
+    "squeezed, space-to-depth": (lambda: Squeezed(ActNorm(8), order="space_to_depth"), (2, 2, 2)),
+    "squeezed, diagonal": (lambda: Squeezed(ActNorm(8), order="diagonal"), (2, 2, 2)),
+    "on first half": (lambda: OnHalf(ActNorm(2)), (4, 2)),
+    "on second half": (lambda: OnHalf(ActNorm(2), second=True), (4, 2)),
+    "factor out": (lambda: FactorOut(ActNorm(2)), (4, 2, 1)),
+    "factor out, learned prior": (lambda: FactorOut(ActNorm(2), ZeroConv2d(2, 4, edge=True)), (4, 2, 1)),
+    "top prior": (lambda: LearnedTopPrior(3, edge=True), (3, 2, 2)),
+    "standardize": (lambda: Coupling(MLP(2, 4, 8, 1), Standardize()), (4,)),
+    "logit": (lambda: Logit(0.05), (2, 2, 1)),
+    "shift": (lambda: Shift(-0.5), (4,)),
+    "scale": (lambda: Scale(4), (4,)),
+    "flattened": (lambda: Flattened(Scale(4), (1, 2, 2)), (1, 2, 2)),
+    "inverse": (lambda: Inverse(Coupling(MLP(2, 4, 8, 1), SigmoidAffine())), (4,)),
+    "compose": (lambda: Compose([ActNorm(4), Coupling(MLP(2, 4, 8, 1), SigmoidAffine()), Reverse(4)]), (4,)),
+}
+
+
+@pytest.fixture(params=BIJECTIONS, ids=lambda name: name.replace(" ", "-"))
+def case(request: pytest.FixtureRequest) -> tuple[Bijection, Tensor]:
+    """A bijection away from its initial (often trivial) parameters, in float64 and eval mode, and a batch for it."""
+    torch.manual_seed(0)
+    constructor, shape = BIJECTIONS[request.param]
+    bijection = constructor().double().eval()
+    with torch.no_grad():
+        for parameter in bijection.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        for name, buffer in bijection.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_()
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.5, 2.0)
+    return bijection, torch.empty(3, *shape, dtype=torch.float64).uniform_(0.05, 0.95)
+
+
+def test_log_det_is_that_of_the_autograd_jacobian(case: tuple[Bijection, Tensor]) -> None:
+    bijection, x = case
+    _, log_det = bijection(x)
+    for sample, value in zip(x, log_det, strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda v: bijection(v[None])[0][0], sample)
+        matrix = jacobian.reshape(sample.numel(), sample.numel())
+        torch.testing.assert_close(value, torch.linalg.slogdet(matrix).logabsdet, atol=1e-9, rtol=1e-9)
+
+
+def test_round_trip_and_opposite_log_det(case: tuple[Bijection, Tensor]) -> None:
+    bijection, x = case
+    z, log_det = bijection(x)
+    back, log_det_back = bijection.inverse(z)
+    assert z.shape == x.shape
+    torch.testing.assert_close(back, x, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(log_det_back, -log_det, atol=1e-9, rtol=1e-9)
+
+
+def test_round_trip_without_gradients(case: tuple[Bijection, Tensor]) -> None:
+    bijection, x = case
+    with torch.no_grad():
+        for _ in range(2):  # the second time with whatever the first has cached
+            torch.testing.assert_close(bijection.inverse(bijection(x)[0])[0], x, atol=1e-9, rtol=1e-9)
+            for parameter in bijection.parameters():
+                parameter.mul_(0.9)
+
+
+def test_samples_of_a_batch_do_not_see_each_other(case: tuple[Bijection, Tensor]) -> None:
+    bijection, x = case
+    z, log_det = bijection(x)
+    alone = [bijection(sample[None]) for sample in x]
+    torch.testing.assert_close(torch.cat([z for z, _ in alone]), z)
+    torch.testing.assert_close(torch.cat([log_det for _, log_det in alone]), log_det)
+
+
+def test_gradients_reach_every_parameter(case: tuple[Bijection, Tensor]) -> None:
+    bijection, x = case
+    z, log_det = bijection(x.requires_grad_())
+    (z.square().sum() + log_det.sum()).backward()
+    dead = {name for name, p in bijection.named_parameters() if p.grad is None or not p.grad.any()}
+    if isinstance(bijection, LearnedTopPrior):
+        assert dead == {"conv.conv.weight"}  # applied to zeros, see its docstring
+    else:
+        assert not dead
+
+
+def test_inverse_is_differentiable(case: tuple[Bijection, Tensor]) -> None:
+    bijection, x = case
+    z = bijection(x)[0].detach().requires_grad_()
+    back, log_det = bijection.inverse(z)
+    (back.square().sum() + log_det.sum()).backward()
+    dead = {name for name, p in bijection.named_parameters() if p.grad is None or not p.grad.any()}
+    assert dead <= {"conv.conv.weight"}
+    assert z.grad is not None
+    assert z.grad.any()
+
+
+def test_saving_and_loading_keeps_the_map(case: tuple[Bijection, Tensor], request: pytest.FixtureRequest) -> None:
+    bijection, x = case
+    constructor, _ = BIJECTIONS[request.node.callspec.params["case"]]
+    twin = constructor().double().eval()
+    twin.load_state_dict(bijection.state_dict())
+    torch.testing.assert_close(twin(x)[0], bijection(x)[0])
+    torch.testing.assert_close(twin.inverse(x)[0], bijection.inverse(x)[0], equal_nan=True)
