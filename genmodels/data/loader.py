@@ -73,6 +73,8 @@ class BatchLoader:
         num_workers: processes that read from disk (without effect on examples in memory).
     """
 
+    batch_sampler = None  # Lightning asks every loader that has a `sampler` for this one too
+
     def __init__(
         self,
         examples: Examples,
