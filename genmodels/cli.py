@@ -1,15 +1,18 @@
 """The front doors' frame: Hydra around a task, mistakes as one sentence, exit codes."""
 
+import contextlib
 import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from genmodels.config.compose import CONFIG_DIR, to_plain
 from genmodels.config.mistakes import sentence_for
@@ -18,6 +21,10 @@ from genmodels.errors import Interrupted, UserError
 Task = Callable[[dict[str, Any]], float | None]
 
 MISTAKE, BUG, INTERRUPTED = 2, 1, 130  # exit codes; 130 is the shell's for Ctrl-C
+
+
+# Hydra makes the run folder before the task can look at the config; a resumed run has its own.
+OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume is None else ".", replace=True)
 
 
 class _JobEnded(BaseException):
@@ -40,6 +47,9 @@ def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
                 return task(to_plain(config))
             except Exception as error:
                 raise _JobEnded from error
+            finally:
+                with contextlib.suppress(OSError):
+                    Path(HydraConfig.get().runtime.output_dir).rmdir()  # only where nothing has come of it
 
         program = hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(job)
 
@@ -59,7 +69,7 @@ def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
 
 def _trial(task: Task, config: DictConfig) -> float | None:
-    """One job of a sweep. Its mistake is told at once: Hydra goes on with the others and raises the first in the end."""
+    """One job of a sweep. Its mistake is told at once; Hydra goes on with the others and raises the first in the end."""
     try:
         return task(to_plain(config))
     except Interrupted as error:
@@ -75,6 +85,7 @@ def _report(error: BaseException, config_name: str) -> int:
         return INTERRUPTED
     sentence = sentence_for(error, config_name)
     if sentence is None:
-        raise error
+        traceback.print_exception(error)
+        return BUG
     print(sentence, file=sys.stderr)
     return MISTAKE

@@ -1,6 +1,7 @@
 """Hold the plain values of a config (None, bool, int, float, str, list, dict) against Python type hints."""
 
 import collections.abc
+import dataclasses
 import types
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -9,6 +10,10 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 _SEQUENCES = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
+
+
+class Node:
+    """As a hint: whatever a mapping with a `_target_` builds."""
 
 
 def matches(value: object, hint: Any) -> bool:
@@ -39,6 +44,8 @@ def matches(value: object, hint: Any) -> bool:
         return isinstance(value, list | tuple) and _elements_match(value, origin, arguments)
     if isinstance(origin, type) and issubclass(origin, PurePath):
         return isinstance(value, str)
+    if dataclasses.is_dataclass(origin):
+        return isinstance(value, Mapping)
     return isinstance(origin, type) and isinstance(value, origin)
 
 
@@ -69,7 +76,8 @@ def describe(hint: Any) -> str:
         return f"a list (each {describe(arguments[0])})" if arguments else "a list"
     if isinstance(origin, type) and issubclass(origin, PurePath):
         return "a path"
-    return f"a node with a `_target_` that makes a {getattr(origin, '__name__', origin)}"
+    made = "" if origin is Node else f" that makes a {getattr(origin, '__name__', origin)}"
+    return f"a mapping with a _target_{made}"
 
 
 def _plain_options(options: tuple) -> list:

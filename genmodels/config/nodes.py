@@ -1,52 +1,48 @@
 """Hold keyword arguments, and the `_target_` nodes among them, against the signature that will take them."""
 
+import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from genmodels.config.hints import describe, matches
 from genmodels.config.targets import CONTROL_KEYS, is_node, nearest, resolve
 from genmodels.errors import UserError
 
-
-def node_errors(node: Mapping[str, Any], path: str, supplied: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every mistake in `node` and its nested nodes, one sentence each.
-
-    Args:
-        node: plain mapping with a `_target_`; with `_partial_: true` it may leave required arguments out.
-        path: where it stands in the config ("model", "callbacks.ema").
-        supplied: parameters that the composition passes itself, so the node may neither miss nor set them.
-    """
-    try:
-        target = resolve(str(node["_target_"]), path)
-    except UserError as error:
-        yield str(error)
-        return
-    arguments = {key: value for key, value in node.items() if key not in CONTROL_KEYS}
-    yield from argument_errors(target, arguments, path, supplied, complete=not node.get("_partial_"))
+Supplied = Mapping[str, tuple[str, ...]]
 
 
 def argument_errors(
     target: Callable[..., Any],
     arguments: Mapping[str, Any],
     path: str = "",
-    supplied: tuple[str, ...] = (),
+    supplied: Supplied = MappingProxyType({}),
     complete: bool = True,
 ) -> Iterator[str]:
-    """Every mistake in the keyword arguments for `target`: unknown keys, wrong types and, if `complete`, missing keys."""
+    """Every mistake in the keyword arguments for `target` and in the nodes among them, one sentence each.
+
+    Args:
+        target: a function, a class or a dataclass.
+        arguments: plain values by name.
+        path: where they stand in the config ("model", "callbacks.ema"); "" at its top.
+        supplied: by path, the parameters that the composition passes itself: a node may neither miss nor set them.
+        complete: whether parameters without a default have to be there.
+    """
     parameters, takes_any = _parameters_of(target)
-    hints = _type_hints(target)
+    hints = type_hints(target)
+    taken = supplied.get(path, ())
     for key, value in arguments.items():
-        if key in supplied:
+        if key in taken:
             yield f"{_join(path, key)} is set by the program itself: leave it out"
         elif key in parameters:
-            yield from _value_errors(value, hints.get(key, Any), _join(path, key))
+            yield from _value_errors(value, hints.get(key, Any), _join(path, key), supplied)
         elif not takes_any:
-            yield unknown_key(path, str(key), set(parameters) - set(supplied))
+            yield unknown_key(path, str(key), set(parameters) - set(taken))
     if complete:
         for name, parameter in parameters.items():
-            if parameter.default is inspect.Parameter.empty and name not in arguments and name not in supplied:
+            if parameter.default is inspect.Parameter.empty and name not in arguments and name not in taken:
                 yield f"{_join(path, name)} is missing: {target.__name__} needs it"
 
 
@@ -58,14 +54,27 @@ def unknown_key(path: str, key: str, known: set[str]) -> str:
     return f"unknown key {_join(path, key)}: {path or 'the config'} takes {', '.join(sorted(known)) or 'no keys'}"
 
 
-def _value_errors(value: Any, hint: Any, path: str) -> Iterator[str]:
+def _value_errors(value: Any, hint: Any, path: str, supplied: Supplied) -> Iterator[str]:
     if is_node(value):
-        yield from node_errors(value, path)
+        yield from _node_errors(value, path, supplied)
+    elif isinstance(value, Mapping) and dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        yield from argument_errors(hint, value, path, supplied)
+        return
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _value_errors(item, Any, f"{path}.{key}")
+            yield from _value_errors(item, Any, f"{path}.{key}", supplied)
     if not matches(value, hint):
         yield f"{path} must be {describe(hint)}, got {_show(value)}"
+
+
+def _node_errors(node: Mapping[str, Any], path: str, supplied: Supplied) -> Iterator[str]:
+    try:
+        target = resolve(str(node["_target_"]), path)
+    except UserError as error:
+        yield str(error)
+        return
+    arguments = {key: value for key, value in node.items() if key not in CONTROL_KEYS}
+    yield from argument_errors(target, arguments, path, supplied, complete=not node.get("_partial_"))
 
 
 def _join(path: str, key: str) -> str:
@@ -87,7 +96,8 @@ def _parameters_of(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parame
     return named, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
+def type_hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """The hints of a target's parameters; empty where they cannot be had."""
     function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
     try:
         return typing.get_type_hints(inspect.unwrap(function))

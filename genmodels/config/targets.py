@@ -71,9 +71,7 @@ def build(node: Mapping[str, Any], path: str = "config", **extra: Any) -> Any:
         extra: further keyword arguments, which the config cannot hold.
     """
     target = resolve(node["_target_"], path)
-    arguments = {
-        key: _build_nested(value, f"{path}.{key}") for key, value in node.items() if key not in CONTROL_KEYS
-    }
+    arguments = {key: _build_nested(value, f"{path}.{key}") for key, value in node.items() if key not in CONTROL_KEYS}
     if node.get("_partial_"):
         return functools.partial(target, **arguments, **extra)
     return target(**arguments, **extra)
@@ -87,4 +85,3 @@ def _build_nested(value: Any, path: str) -> Any:
     if isinstance(value, list):
         return [_build_nested(item, f"{path}[{index}]") for index, item in enumerate(value)]
     return value
-

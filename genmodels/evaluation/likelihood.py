@@ -85,7 +85,7 @@ def evaluate_likelihood(
 
 
 def _log_mean_weight(model: Any, x: Tensor, y: Tensor | None, samples: int, rows: int) -> Tensor:
-    """log (1/K) sum_k w_k(x) in float64, [B]. The K samples go through the network as many at a time as `rows` allows."""
+    """log (1/K) sum_k w_k(x), float64 [B]; as many samples at a time as `rows` allows."""
     at_a_time = max(1, rows // len(x))
     chunks = []
     for start in range(0, samples, at_a_time):

@@ -1,0 +1,66 @@
+"""Hold a whole config against what will be built from it, before any data is read or any net is built."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from genmodels.config.combinations import combination_errors
+from genmodels.config.hints import Node
+from genmodels.config.nodes import argument_errors
+from genmodels.errors import UserError
+
+
+@dataclass
+class Evaluation:
+    """How training scores the test set in the end: K, how many images (null: all), images x samples at a time."""
+
+    importance_samples: int
+    max_images: int | None
+    batch_size: int
+
+
+@dataclass
+class TrainConfig:
+    """The top level of conf/config.yaml. `callbacks` holds nodes by name, null for one switched off."""
+
+    name: str
+    seed: int
+    data_dir: str
+    output_dir: str
+    resume: str | None
+    compile: bool
+    evaluation: Evaluation
+    model: Node
+    data: Node
+    objective: Node
+    optimizer: Node
+    scheduler: Node | None
+    trainer: Node
+    logger: Node
+    callbacks: dict[str, Node | None] | None
+
+
+# By path, what the composition passes to the target itself.
+SUPPLIED = {
+    "trainer": ("callbacks", "logger", "default_root_dir", "use_distributed_sampler", "plugins"),
+    "logger": ("folder", "wandb_id", "config"),
+    "optimizer": ("params",),
+    "scheduler": ("optimizer",),
+}
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise one UserError that tells every mistake in a training config, a sentence each."""
+    errors = list(argument_errors(TrainConfig, config, supplied=SUPPLIED))
+    _raise(errors or combination_errors(config))
+
+
+def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Raise one UserError that tells every mistake in the keyword arguments for `function`, a sentence each."""
+    _raise(argument_errors(function, arguments))
+
+
+def _raise(errors: Iterable[str]) -> None:
+    found = list(dict.fromkeys(errors))
+    if found:
+        raise UserError("\n".join(found))

@@ -1,0 +1,39 @@
+"""How many processes a trainer node asks for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from genmodels.errors import UserError
+
+
+def process_count(trainer: Mapping[str, Any]) -> int:
+    """Processes over all nodes, one per device.
+
+    Raises:
+        UserError: the devices asked for are not there.
+    """
+    return local_processes(trainer) * int(trainer.get("num_nodes") or 1)
+
+
+def local_processes(trainer: Mapping[str, Any]) -> int:
+    """Processes on this machine. `devices` means what it means to Lightning: a number, "auto", -1, a list, "0,1"."""
+    accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", "auto")
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator=gpu, but torch sees no GPU here: choose trainer=cpu or trainer=auto")
+    if isinstance(devices, str) and "," in devices:
+        devices = [index for index in devices.split(",") if index.strip()]
+    if isinstance(devices, list):
+        count = len(devices)
+    elif devices in ("auto", -1, "-1"):
+        count = torch.cuda.device_count() if on_gpu else 1
+    elif isinstance(devices, int) or devices.isdecimal():
+        count = int(devices)
+    else:
+        raise UserError(f"trainer.devices must be a number, a list or auto, got {devices!r}")
+    if count < 1 or (on_gpu and count > torch.cuda.device_count()):
+        available = f"{torch.cuda.device_count()} GPUs" if on_gpu else "this machine"
+        raise UserError(f"trainer.devices={trainer.get('devices')} does not fit {available}")
+    return count

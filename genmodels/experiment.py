@@ -1,0 +1,141 @@
+"""The composition root: a config becomes data, model, module, trainer and a run folder."""
+
+import contextlib
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from genmodels.config.checks import check
+from genmodels.config.devices import local_processes
+from genmodels.config.resuming import resumed_config
+from genmodels.errors import Interrupted, UserError
+from genmodels.evaluation.scoring import score_run
+from genmodels.finished import Run, load_run
+from genmodels.fitting import Parts, build_parts, fit
+from genmodels.launch import global_rank, launch, started_by_a_launcher
+from genmodels.provenance import provenance
+from genmodels.run_folder import RunFolder
+from genmodels.training.checkpoint_io import read_checkpoint
+
+__all__ = ["Run", "load_run", "train"]
+
+
+def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> float | None:
+    """Train, score the test set with the weights that validated best, and leave everything in the run folder.
+
+    With `resume` in the config the run in that folder goes on instead of a new one in `run_dir`.
+
+    Args:
+        config: as composed from conf/config.yaml, plain containers.
+        run_dir: folder of a new run.
+        overrides: what the user typed, kept in run.json and applied to a resumed run's own config.
+
+    Returns: the last validation figure, for a sweeper to minimise; None on ranks other than 0 of a launcher's.
+
+    Raises:
+        UserError: a mistake in the config, missing data, or training that had to stop.
+        Interrupted: a signal ended it, after a checkpoint.
+    """
+    resume = config["resume"] is not None
+    if resume:
+        folder = RunFolder.existing(config["resume"], "resume")
+        saved = folder.read_config()
+        config = resumed_config(saved, overrides)
+        _check_resumable(folder, saved, config)
+    else:
+        folder = RunFolder(run_dir)
+    check(config)
+    parts = _try_out(config)
+    is_leader = global_rank() == 0
+    wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
+    if is_leader:
+        folder.write_config(config)
+        folder.update_record(**_beginning(folder.read_record(), config, overrides, wandb_id, parts))
+    with _recorded_end(folder) if is_leader else contextlib.nullcontext():
+        value = _fit(config, folder, wandb_id, resume, parts)
+        if is_leader:
+            _conclude(config, folder)
+    return value
+
+
+def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str, Any]) -> None:
+    if not folder.last.exists():
+        raise UserError(
+            f"resume={folder.path} has no checkpoint to go on from: the run stopped before its first one, "
+            "so start it anew"
+        )
+    read_checkpoint(folder.last)
+    limits = ("max_steps", "max_epochs")
+    raised = any(saved["trainer"].get(limit) != config["trainer"].get(limit) for limit in limits)
+    if folder.read_record().get("status") == "finished" and not raised:
+        steps = folder.read_record().get("steps")
+        raise UserError(
+            f"resume={folder.path} is finished after {steps} steps: raise trainer.max_steps or trainer.max_epochs "
+            "to train on"
+        )
+
+
+def _try_out(config: dict[str, Any]) -> Parts:
+    """Build everything and read the data, so that mistakes show before there is a run."""
+    parts = build_parts(config)
+    if global_rank() == 0:
+        parts.data.prepare_data()
+        parts.data.setup(None)
+    return parts
+
+
+def _fit(config: dict[str, Any], folder: RunFolder, wandb_id: str, resume: bool, parts: Parts) -> float | None:
+    processes = local_processes(config["trainer"])
+    if processes == 1 or started_by_a_launcher():
+        return fit(config, str(folder.path), wandb_id, resume, parts)
+    return launch(fit, processes, config, str(folder.path), wandb_id, resume)
+
+
+def _beginning(
+    before: dict[str, Any], config: dict[str, Any], overrides: Sequence[str], wandb_id: str, parts: Parts
+) -> dict[str, Any]:
+    """Entries of run.json when a run starts or goes on; what earlier parts ran with is kept under `earlier`."""
+    now = {"started": _now(), "overrides": list(overrides), **provenance()}
+    earlier = [*before.get("earlier", []), {key: before[key] for key in now if key in before}] if before else []
+    return {
+        "name": config["name"],
+        "status": "running",
+        "seed": config["seed"],
+        "parameters": sum(p.numel() for p in parts.module.model.parameters() if p.requires_grad),
+        "wandb_id": wandb_id,
+        **now,
+        "ended": None,
+        "earlier": earlier,
+    }
+
+
+@contextlib.contextmanager
+def _recorded_end(folder: RunFolder) -> Iterator[None]:
+    """Note in run.json how the body ended, where the disk still takes it."""
+    status = "failed"
+    try:
+        yield
+        status = "finished"
+    except (Interrupted, KeyboardInterrupt):
+        status = "interrupted"
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            folder.update_record(status=status, ended=_now())
+
+
+def _conclude(config: dict[str, Any], folder: RunFolder) -> None:
+    """Score the test set and say where everything is."""
+    if folder.best.exists() or folder.last.exists():
+        device = "cpu" if config["trainer"].get("accelerator") == "cpu" else "auto"
+        print(score_run(load_run(folder.path), "test", **config["evaluation"], device=device))
+    pictures = sorted(folder.samples.glob("*.png"), key=lambda picture: picture.stat().st_mtime)
+    for title, path in (("samples", pictures[-1] if pictures else None), ("curves", folder.curves), ("run", folder.path)):
+        if path is not None and path.exists():
+            print(f"{title:<8} {path}")
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,77 @@
+"""Run a function in several processes of this machine that form one process group.
+
+Hydra runs once, in the parent; the processes get the finished config. So a sweep's trial is the same on every rank,
+which Lightning's own launcher (it runs the script again, sweep and all) does not give.
+"""
+
+import logging
+import os
+import tempfile
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from genmodels.errors import Interrupted, UserError
+
+_TOLD_BY_NAME = {error.__name__: error for error in (UserError, Interrupted)}
+
+
+def started_by_a_launcher() -> bool:
+    """Whether torchrun, srun or the like has started this process as one of several already."""
+    if "LOCAL_RANK" in os.environ:
+        return True
+    return "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+
+
+def global_rank() -> int:
+    """The rank of this process among all that a launcher started, 0 for a process on its own."""
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0") if started_by_a_launcher() else "0"))
+
+
+def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any:
+    """Call `function(*arguments)` in that many new processes and return what rank 0 returns.
+
+    Args:
+        function: importable by name, as are the arguments' types; a worker finds its rank in the environment.
+
+    Raises:
+        UserError, Interrupted: as the first worker to fail raised them.
+        ChildFailedError: any other exception in a worker, with its traceback.
+    """
+    logging.getLogger("torch.distributed").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="genmodels-") as logs:
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            max_restarts=0,
+            start_method="spawn",
+            logs_specs=DefaultLogsSpecs(log_dir=logs),
+        )
+        try:
+            return elastic_launch(config, function)(*arguments)[0]
+        except ChildFailedError as error:
+            raise _as_raised(error) from error
+        except SignalException as error:
+            raise Interrupted("interrupted") from error
+
+
+def _as_raised(error: ChildFailedError) -> Exception:
+    """The worker's own UserError or Interrupted, if that is what it was.
+
+    A rank that dies takes the others' collectives down with it, so a sentence from any rank is the cause.
+    """
+    for failure in error.failures.values():
+        text = failure.message["message"] if isinstance(failure.message, dict) else str(failure.message)
+        name, _, sentence = text.partition(": ")
+        if name in _TOLD_BY_NAME:
+            return _TOLD_BY_NAME[name](sentence)
+    return error
