@@ -1,0 +1,51 @@
+"""Samples as picture files."""
+
+import math
+from pathlib import Path
+
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+_SMALLEST_TILE = 64  # pixels; smaller images are enlarged so that one can see them
+_GAP = 2
+
+
+def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None = None) -> None:
+    """Write images as one PNG, row by row.
+
+    Small images are enlarged by a whole factor, pixel by pixel.
+
+    Args:
+        images: uint8 [N, C, H, W] with C = 1 or 3, values 0 .. levels-1, shown from black to white.
+        levels: number of values.
+        path: the PNG to write; its folder is created.
+        columns: images per row; by default about as many as there are rows.
+    """
+    n, channels, height, width = images.shape
+    columns = min(n, columns or math.ceil(math.sqrt(n)))
+    rows = math.ceil(n / columns)
+    factor = max(1, math.ceil(_SMALLEST_TILE / max(height, width)))
+    shown = (images.cpu().float() * (255 / (levels - 1))).round().to(torch.uint8)
+    shown = shown.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    step_y, step_x = height * factor + _GAP, width * factor + _GAP
+    grid = torch.full((channels, rows * step_y - _GAP, columns * step_x - _GAP), 255, dtype=torch.uint8)
+    for i, image in enumerate(shown):
+        y, x = i // columns * step_y, i % columns * step_x
+        grid[:, y : y + height * factor, x : x + width * factor] = image
+    pixels = grid.permute(1, 2, 0).numpy()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(path)
+
+
+def save_scatter(points: Tensor, path: str | Path) -> None:
+    """Write points, float [N, 2], as a PNG scatter plot; its folder is created."""
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.add_subplot()
+    x, y = points.cpu().numpy().T
+    axes.scatter(x, y, s=4, alpha=0.5, linewidths=0)
+    axes.set_aspect("equal")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure).print_png(path)

@@ -1,0 +1,6 @@
+"""Objectives: a model and a batch in, a loss and the metrics to log out."""
+
+from genmodels.objectives.nll import NegativeLogLikelihood
+from genmodels.objectives.units import in_reported_unit, metric_name
+
+__all__ = ["NegativeLogLikelihood", "in_reported_unit", "metric_name"]

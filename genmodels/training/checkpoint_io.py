@@ -1,0 +1,91 @@
+"""Checkpoint files that are whole or absent, whatever happens while they are written."""
+
+import os
+import pickle
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from genmodels.errors import UserError
+from genmodels.training.disk import explaining_full_disk
+
+_SUFFIX = ".partial"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's plugin for reading and writing checkpoints: `Trainer(plugins=[AtomicCheckpointIO()])`."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write `checkpoint` so that `path` holds the old file or the whole new one at every moment.
+
+        Raises:
+            UserError: the disk is full; the old file stays.
+        """
+        target = Path(path)
+        with explaining_full_disk(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(_SUFFIX, f".{target.name}.", target.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    torch.save(checkpoint, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).chmod(0o644)
+                Path(name).replace(target)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any = lambda storage, location: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read a checkpoint; see `read_checkpoint`."""
+        return read_checkpoint(path, map_location)
+
+
+def read_checkpoint(path: str | Path, map_location: str | torch.device | Callable = "cpu") -> dict[str, Any]:
+    """Load a checkpoint as data, never as code (`weights_only=True`).
+
+    Raises:
+        UserError: there is no such file, or it is not a whole checkpoint.
+    """
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"There is no checkpoint {path}; the run may have ended before it saved one.") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path} is not a whole checkpoint (truncated or damaged); remove it and use another one, "
+            "e.g. best.ckpt in the same folder, or train anew."
+        ) from error
+
+
+def link_atomically(source: Path, target: Path) -> None:
+    """Let `target` be the same file as `source`; where the disk knows no hard links, a copy.
+
+    Later versions replace either name by a new file, so neither changes through the other.
+    """
+    temporary = target.with_name(f".{target.name}{_SUFFIX}")
+    temporary.unlink(missing_ok=True)
+    with explaining_full_disk(target):
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        temporary.replace(target)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed process was writing in `folder`."""
+    for leftover in folder.glob(f".*{_SUFFIX}"):
+        with suppress(FileNotFoundError):
+            leftover.unlink()

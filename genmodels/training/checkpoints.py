@@ -1,0 +1,86 @@
+"""When a run is saved: last.ckpt to go on from, best.ckpt to evaluate."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+from genmodels.errors import Interrupted
+from genmodels.training.checkpoint_io import link_atomically, remove_leftovers
+from genmodels.training.position import is_last_step, is_mid_accumulation, validation_follows
+
+
+def last_checkpoint(trainer: pl.Trainer) -> Path | None:
+    """The newest checkpoint of the run that `trainer` trains, if it has one."""
+    path = _folder(trainer) / "last.ckpt"
+    return path if path.exists() else None
+
+
+class Checkpoints(Checkpoint):
+    """Writes checkpoints/last.ckpt and checkpoints/best.ckpt in `trainer.default_root_dir`.
+
+    last.ckpt: after every `every_n_steps` optimiser steps, every validation, the last step and an interruption, but
+    never while gradients are being accumulated or a validation is due, so that resuming from it is exact.
+    best.ckpt: after a validation with the lowest `val/<metric_name>` so far.
+
+    Args:
+        every_n_steps: optimiser steps between two versions of last.ckpt.
+    """
+
+    def __init__(self, every_n_steps: int = 1000) -> None:
+        self.every_n_steps = every_n_steps
+        self.best = math.inf
+        self.best_step = 0
+        self._saved_step = -1
+        self._is_overdue = False
+
+    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        if stage == "fit" and trainer.is_global_zero:
+            remove_leftovers(_folder(trainer))
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        step = trainer.global_step
+        if is_mid_accumulation(trainer) or step == self._saved_step or validation_follows(trainer):
+            return
+        if self._is_overdue or step % self.every_n_steps == 0 or is_last_step(trainer):
+            self._save_last(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        value = float(trainer.callback_metrics[f"val/{pl_module.metric_name}"])
+        improved = value < self.best
+        if improved:
+            self.best, self.best_step = value, trainer.global_step
+            trainer.save_checkpoint(_folder(trainer) / "best.ckpt")
+        if is_mid_accumulation(trainer):
+            self._is_overdue = True
+        elif improved:
+            if trainer.is_global_zero:
+                link_atomically(_folder(trainer) / "best.ckpt", _folder(trainer) / "last.ckpt")
+            self._saved(trainer)
+        else:
+            self._save_last(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        if isinstance(exception, Interrupted) and trainer.global_step != self._saved_step:
+            self._save_last(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_step": self.best_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+        self.best_step = state_dict["best_step"]
+
+    def _save_last(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(_folder(trainer) / "last.ckpt")
+        self._saved(trainer)
+
+    def _saved(self, trainer: pl.Trainer) -> None:
+        self._saved_step = trainer.global_step
+        self._is_overdue = False
+
+
+def _folder(trainer: pl.Trainer) -> Path:
+    return Path(trainer.default_root_dir) / "checkpoints"

@@ -1,0 +1,101 @@
+"""An exponential moving average of the weights."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from genmodels.errors import UserError
+from genmodels.training.position import is_mid_accumulation
+
+
+class EMA(pl.Callback):
+    """average <- decay * average + (1 - decay) * weights, after every optimiser step (Polyak averaging).
+
+    The average starts as the weights before the first step, that is after data-dependent initialisation. Buffers are
+    not averaged. Validation sees the average, and so does the body of `with ema.averaged():`. The module outside of
+    these, and a checkpoint's `state_dict`, hold the raw weights.
+
+    Args:
+        decay: in [0, 1); None turns averaging off.
+
+    State in a checkpoint: {"decay": float, "average": {name in model.state_dict(): Tensor}}.
+
+    Raises:
+        UserError: `decay` is out of range.
+    """
+
+    def __init__(self, decay: float | None = 0.999) -> None:
+        if decay is not None and not 0 <= decay < 1:
+            raise UserError(f"callbacks.ema.decay={decay} must lie in [0, 1), or be null for no averaging.")
+        self.decay = decay
+        self._model: nn.Module | None = None
+        self._average: list[Tensor] = []
+        self._loaded: dict[str, Tensor] = {}
+        self._is_swapped = False
+        self._validation = ExitStack()
+
+    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        self._model = pl_module.model
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if self.decay is not None and not self._average:
+            self._start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.decay is not None and not is_mid_accumulation(trainer):
+            torch._foreach_lerp_(self._average, self._weights(), 1 - self.decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Run the body with the average in the model; where there is none yet, or within another, just run it."""
+        if not self._average or self._is_swapped:
+            yield
+            return
+        weights = self._weights()
+        raw = [w.clone() for w in weights]
+        torch._foreach_copy_(weights, self._average)
+        self._is_swapped = True
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(weights, raw)
+            self._is_swapped = False
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self._loaded:  # a resumed run may begin with the validation that was interrupted
+            self._start()
+        self._validation.enter_context(self.averaged())
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._validation.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self._validation.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        if not self._average:
+            return {}
+        assert self._model is not None
+        average = {id(w): a for w, a in zip(self._model.parameters(), self._average, strict=True)}
+        state = self._model.state_dict(keep_vars=True)
+        return {
+            "decay": self.decay,
+            "average": {n: average.get(id(t), t).detach().clone() for n, t in state.items()},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._loaded = state_dict["average"]
+
+    def _start(self) -> None:
+        assert self._model is not None
+        named = self._model.named_parameters()
+        self._average = [self._loaded.get(name, p).detach().to(p.device, copy=True) for name, p in named]
+        self._loaded = {}
+
+    def _weights(self) -> list[Tensor]:
+        assert self._model is not None
+        return [p.detach() for p in self._model.parameters()]

@@ -1,0 +1,72 @@
+"""Ctrl-C and SIGTERM end a run at the next moment from which it can be resumed exactly."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+
+from genmodels.errors import Interrupted
+from genmodels.training.position import is_mid_accumulation, validation_follows
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupt(pl.Callback):
+    """On the first signal finishes the current step or validation batch and raises `Interrupted`.
+
+    `Checkpoints` saves last.ckpt on that exception. A second signal does what it would do without this callback.
+    Lightning's own handling ends the process at once on Ctrl-C, without a checkpoint.
+    """
+
+    def __init__(self) -> None:
+        self._is_requested = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._is_requested = False
+        if threading.current_thread() is threading.main_thread():  # Python hands signals to no other
+            self._previous = {s: signal.signal(s, self._request) for s in _SIGNALS}
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._restore()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._restore()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not is_mid_accumulation(trainer) and not validation_follows(trainer):
+            self._stop_if_requested(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not is_mid_accumulation(trainer):
+            self._stop_if_requested(trainer)
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        # Ranks may hold unequal numbers of validation batches, so they cannot agree in each.
+        if trainer.world_size == 1 and not is_mid_accumulation(trainer):
+            self._stop_if_requested(trainer)
+
+    def _stop_if_requested(self, trainer: pl.Trainer) -> None:
+        requested = self._is_requested
+        if trainer.world_size > 1:
+            requested = trainer.strategy.reduce_boolean_decision(requested, all=False)
+        if requested:
+            raise Interrupted(
+                f"Interrupted at step {trainer.global_step}; "
+                f"resume with: python train.py resume={trainer.default_root_dir}"
+            )
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self._is_requested = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}

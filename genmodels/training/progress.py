@@ -1,0 +1,126 @@
+"""How a run reports to the person who watches it."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+
+class RunProgress(ProgressBar):
+    """A bar in a terminal; elsewhere (files, CI) a line now and then, after every validation and at the end.
+
+    Both show the step, the training metric, the latest validation metric, images/s and the time left.
+
+    Args:
+        every_seconds: time between two lines where there is no terminal.
+        console: where to write; standard output by default.
+    """
+
+    def __init__(self, every_seconds: float = 10.0, console: Console | None = None) -> None:
+        super().__init__()
+        self.every_seconds = every_seconds
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._is_enabled = True
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._started = 0.0
+        self._first_step = 0
+        self._printed = 0.0
+        self._shown_step = -1
+
+    def disable(self) -> None:
+        self._is_enabled = False
+
+    def enable(self) -> None:
+        self._is_enabled = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._started = self._printed = time.monotonic()
+        self._first_step = trainer.global_step
+        self._is_enabled = self._is_enabled and trainer.is_global_zero
+        if self._is_enabled and self._console.is_terminal:
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+            self._bar = Progress(*columns, console=self._console)
+            self._task = self._bar.add_task("", total=_total_steps(trainer), completed=self._first_step)
+            self._bar.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self._bar is not None:
+            # Reading the metric waits for the device, so not in every step.
+            if time.monotonic() - self._printed > 0.2:
+                self._draw(trainer, pl_module)
+        elif time.monotonic() - self._printed >= self.every_seconds:
+            self._print(trainer, pl_module)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, description="validating", completed=trainer.global_step)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self._bar is not None:
+            self._draw(trainer, pl_module)
+        else:
+            self._print(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self._bar is not None:
+            self._draw(trainer, pl_module)
+        elif trainer.global_step != self._shown_step:
+            self._print(trainer, pl_module)
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self._stop()
+
+    def _draw(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        assert self._bar is not None
+        status = "  ".join(self._status(trainer, pl_module))
+        self._bar.update(self._task, description=status, completed=trainer.global_step)
+        self._printed = time.monotonic()
+
+    def _print(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if not self._is_enabled:
+            return
+        total = _total_steps(trainer)
+        step = f"step {trainer.global_step}" + ("" if total is None else f"/{total}")
+        self._console.print("  ".join([step, *self._status(trainer, pl_module)]))
+        self._printed = time.monotonic()
+        self._shown_step = trainer.global_step
+
+    def _status(self, trainer: pl.Trainer, pl_module: Any) -> list[str]:
+        name = pl_module.metric_name
+        parts = []
+        if f"train/{name}" in pl_module.step_metrics:
+            parts.append(f"{name} {float(pl_module.step_metrics[f'train/{name}']):.3f}")
+        logged = trainer.callback_metrics
+        if f"val/{name}" in logged:
+            parts.append(f"val {float(logged[f'val/{name}']):.3f}")
+        if "images_per_second" in logged:
+            parts.append(f"{float(logged['images_per_second']):.0f} images/s")
+        left = self._seconds_left(trainer)
+        return parts if left is None else [*parts, f"ETA {_clock(left)}"]
+
+    def _seconds_left(self, trainer: pl.Trainer) -> float | None:
+        total, done = _total_steps(trainer), trainer.global_step - self._first_step
+        if total is None or done == 0:
+            return None
+        return (time.monotonic() - self._started) / done * (total - trainer.global_step)
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _total_steps(trainer: pl.Trainer) -> int | None:
+    total = trainer.estimated_stepping_batches
+    return None if total == float("inf") else int(total)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

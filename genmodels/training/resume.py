@@ -1,0 +1,68 @@
+"""Exact resumption: a stopped and resumed run takes the steps that an uninterrupted one would have taken.
+
+Lightning restores weights, optimiser, schedule and counters. Missing are the position in the epoch, which it counts
+but does not seek to, and the rows logged after the checkpoint, which would appear twice. Random states need no
+saving: order, augmentation and noise are functions of (seed, epoch, batch, rank).
+"""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from genmodels.training.loggers import CSVMetrics
+
+_VALIDATION = "epoch_loop.val_loop.batch_progress"
+_TRAINING = "epoch_loop.batch_progress"
+
+
+class Resume(pl.Callback):
+    """Seeks the training loader to where the checkpoint was taken and rewinds metrics.csv to that moment.
+
+    The training loader offers `sampler.skip`: the number of batches that its next iteration leaves out.
+    """
+
+    def __init__(self) -> None:
+        self._batches_seen = 0
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["metrics_size"] = max((log.size() for log in _csv(trainer)), default=0)
+        loops = checkpoint["loops"]["fit_loop"]
+        if trainer.validating and not _is_complete(trainer, loops[_VALIDATION]):
+            loops[_VALIDATION] = _about_to_validate(loops[_VALIDATION])
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        # `processed` is up to date in every hook that saves; `completed` lags by one in on_train_batch_end.
+        self._batches_seen = checkpoint["loops"]["fit_loop"][_TRAINING]["total"]["processed"]
+        for log in _csv(trainer):
+            log.rewind(checkpoint["metrics_size"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._batches_seen:
+            loader: Any = trainer.train_dataloader
+            loader.sampler.skip = self._batches_seen % int(trainer.num_training_batches)
+            self._batches_seen = 0
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Undo the mark of `_about_to_validate`, or later checkpoints would carry it on.
+        total: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
+        total.ready = total.started = total.processed
+
+
+def _csv(trainer: pl.Trainer) -> list[CSVMetrics]:
+    return [logger for logger in trainer.loggers if isinstance(logger, CSVMetrics)]
+
+
+def _is_complete(trainer: pl.Trainer, progress: dict[str, Any]) -> bool:
+    return progress["current"]["completed"] >= sum(trainer.num_val_batches)
+
+
+def _about_to_validate(progress: dict[str, Any]) -> dict[str, Any]:
+    """Counters that make Lightning begin with the whole validation: one batch started, none of this round done."""
+    done = progress["total"]["processed"] - progress["current"]["processed"]
+    counts = {"processed": done, "completed": done, "ready": done + 1, "started": done + 1}
+    nothing = dict.fromkeys(counts, 0)
+    return {**progress, "total": counts, "current": nothing, "is_last_batch": False}

@@ -1,0 +1,141 @@
+"""Exact resumption, from every checkpoint that a run writes."""
+
+import csv
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from training_toys import train
+
+from genmodels.training import Checkpoints, read_checkpoint
+
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "every step": {"max_epochs": 3, "every_n_steps": 1},
+    "only after validation": {"max_epochs": 3},
+    "max_steps in mid-epoch": {"max_steps": 9, "every_n_steps": 2},
+    "validation in mid-epoch": {"max_epochs": 3, "every_n_steps": 1, "val_check_interval": 2},
+    "validation across epochs": {
+        "max_steps": 11,
+        "every_n_steps": 1,
+        "val_check_interval": 3,
+        "check_val_every_n_epoch": None,
+    },
+    "rare validation": {"max_epochs": 4, "every_n_steps": 3, "check_val_every_n_epoch": 2},
+    "accumulation": {"max_epochs": 3, "every_n_steps": 1, "accumulate_grad_batches": 2},
+    "validation in mid-accumulation": {
+        "max_epochs": 3,
+        "every_n_steps": 1,
+        "accumulate_grad_batches": 3,
+        "val_check_interval": 2,
+    },
+}
+
+
+class Archive(Checkpoints):
+    """Keeps every version of last.ckpt, in the order written."""
+
+    state_key = "Checkpoints"
+
+    def _saved(self, trainer: pl.Trainer) -> None:
+        super()._saved(trainer)
+        folder = Path(trainer.default_root_dir)
+        versions = folder / "versions"
+        versions.mkdir(exist_ok=True)
+        shutil.copy(folder / "checkpoints" / "last.ckpt", versions / f"{len(list(versions.iterdir())):03d}.ckpt")
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_checkpoint_resumes_exactly(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = tmp_path / "straight"
+    with monkeypatch.context() as patch:
+        patch.setattr("training_toys.Checkpoints", Archive)
+        train(straight, **SCHEDULES[name])
+    versions = sorted((straight / "versions").iterdir())
+    assert len(versions) >= 2
+    for version in versions[:-1]:
+        resumed = tmp_path / version.stem
+        (resumed / "checkpoints").mkdir(parents=True)
+        shutil.copy(version, resumed / "checkpoints" / "last.ckpt")
+        shutil.copy(straight / "metrics.csv", resumed)
+        train(resumed, resume=True, **SCHEDULES[name])
+        assert_same_run(resumed, straight)
+
+
+def test_last_checkpoint_is_of_the_last_step(tmp_path: Path) -> None:
+    for options in ({"max_epochs": 2}, {"max_steps": 7}, {"max_steps": 7, "limit_val_batches": 0}):
+        folder = tmp_path / str(options)
+        fitted = train(folder, **options)
+        assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"] == fitted.global_step
+
+
+def test_a_finished_run_can_be_prolonged(tmp_path: Path) -> None:
+    train(tmp_path / "straight", max_steps=11)
+    train(tmp_path / "prolonged", max_steps=6)
+    train(tmp_path / "prolonged", resume=True, max_steps=11)
+    last = [read_checkpoint(tmp_path / n / "checkpoints" / "last.ckpt") for n in ("straight", "prolonged")]
+    assert_equal(last[0]["state_dict"], last[1]["state_dict"])
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_process_resumes_exactly(sent: signal.Signals, tmp_path: Path) -> None:
+    """A signal at some moment: in a step, a validation, or while a checkpoint is written."""
+    options = {"max_epochs": 60, "every_n_steps": 3}
+    process = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("train_toy.py"), tmp_path / "stopped", "60"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    metrics = tmp_path / "stopped" / "metrics.csv"
+    while not metrics.exists() or metrics.stat().st_size < 4000:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(sent)
+    output, _ = process.communicate(timeout=60)
+    steps = int(metrics.read_text().splitlines()[-1].split(",")[0])
+    assert steps < 240, "the signal came too late to test anything"
+    if sent == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        last = read_checkpoint(tmp_path / "stopped" / "checkpoints" / "last.ckpt")["global_step"]
+        assert output.strip().splitlines()[-1] == (
+            f"Interrupted at step {last}; resume with: python train.py resume={tmp_path / 'stopped'}"
+        )
+    train(tmp_path / "stopped", resume=True, **options)
+    train(tmp_path / "straight", **options)
+    assert_same_run(tmp_path / "stopped", tmp_path / "straight")
+
+
+def assert_same_run(found: Path, expected: Path) -> None:
+    """Equal weights, averages, optimiser and counters at the end, and the same rows in metrics.csv."""
+    a, b = (read_checkpoint(folder / "checkpoints" / "last.ckpt") for folder in (found, expected))
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "global_step", "epoch"):
+        assert_equal(a[key], b[key], key)
+    assert rows(found) == rows(expected)
+
+
+def assert_equal(a: Any, b: Any, path: str = "") -> None:
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), path
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a:
+            assert_equal(a[key], b[key], f"{path}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), path
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_equal(x, y, f"{path}[{i}]")
+    else:
+        assert a == b, path
+
+
+def rows(folder: Path) -> list[tuple[str, ...]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [tuple(row) for row in csv.reader(file) if row[2] != "images_per_second"]
