@@ -69,7 +69,7 @@ def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
 
 def _trial(task: Task, config: DictConfig) -> float | None:
-    """One job of a sweep. Its mistake is told at once; Hydra goes on with the others and raises the first in the end."""
+    """One job of a sweep. Its mistake is told at once; Hydra runs the others and raises the first in the end."""
     try:
         return task(to_plain(config))
     except Interrupted as error:
@@ -83,6 +83,9 @@ def _report(error: BaseException, config_name: str) -> int:
     if isinstance(error, KeyboardInterrupt | Interrupted):
         print(str(error) or "interrupted", file=sys.stderr)
         return INTERRUPTED
+    if isinstance(error, BrokenPipeError):  # `python train.py --help | head`: the reader has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BUG
     sentence = sentence_for(error, config_name)
     if sentence is None:
         traceback.print_exception(error)

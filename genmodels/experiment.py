@@ -132,7 +132,11 @@ def _conclude(config: dict[str, Any], folder: RunFolder) -> None:
         device = "cpu" if config["trainer"].get("accelerator") == "cpu" else "auto"
         print(score_run(load_run(folder.path), "test", **config["evaluation"], device=device))
     pictures = sorted(folder.samples.glob("*.png"), key=lambda picture: picture.stat().st_mtime)
-    for title, path in (("samples", pictures[-1] if pictures else None), ("curves", folder.curves), ("run", folder.path)):
+    for title, path in (
+        ("samples", pictures[-1] if pictures else None),
+        ("curves", folder.curves),
+        ("run", folder.path),
+    ):
         if path is not None and path.exists():
             print(f"{title:<8} {path}")
 

@@ -27,7 +27,11 @@ class Parts:
 
 
 def build_parts(config: dict[str, Any]) -> Parts:
-    """Module and data of a checked config, the initial weights a function of the seed."""
+    """Module and data of a checked config, the initial weights a function of the seed.
+
+    Raises:
+        UserError: values that do not fit together.
+    """
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     module = LikelihoodModule(
         build(config["model"], "model"),
@@ -36,12 +40,14 @@ def build_parts(config: dict[str, Any]) -> Parts:
         scheduler=build(config["scheduler"], "scheduler") if config["scheduler"] else None,
         seed=config["seed"],
     )
+    try:
+        module.configure_optimizers()  # torch checks the ranges of its arguments only now
+    except ValueError as error:
+        raise UserError(f"optimizer or scheduler: {error}") from error
     return Parts(module, build(config["data"], "data"))
 
 
-def fit(
-    config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts: Parts | None = None
-) -> float | None:
+def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts: Parts | None = None) -> float | None:
     """Train in this process, which is the only one or one of several that a launcher has started.
 
     Args:
@@ -89,4 +95,3 @@ def fit(
 def _environment() -> list[TorchElasticEnvironment]:
     """Named where it is ours: Lightning would otherwise look for SLURM first and wait for tasks that nobody starts."""
     return [TorchElasticEnvironment()] if "TORCHELASTIC_RUN_ID" in os.environ else []
-

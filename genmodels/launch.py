@@ -4,11 +4,12 @@ Hydra runs once, in the parent; the processes get the finished config. So a swee
 which Lightning's own launcher (it runs the script again, sweep and all) does not give.
 """
 
+import contextlib
 import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
@@ -57,11 +58,25 @@ def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any
             logs_specs=DefaultLogsSpecs(log_dir=logs),
         )
         try:
-            return elastic_launch(config, function)(*arguments)[0]
+            with _threads_shared(processes):
+                return elastic_launch(config, function)(*arguments)[0]
         except ChildFailedError as error:
             raise _as_raised(error) from error
         except SignalException as error:
             raise Interrupted("interrupted") from error
+
+
+@contextlib.contextmanager
+def _threads_shared(processes: int) -> Iterator[None]:
+    """Let each process use its share of the cores, unless the user has said how many threads it may use."""
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // processes))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
 
 
 def _as_raised(error: ChildFailedError) -> Exception:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genmodels.config.combinations import combination_errors
+from genmodels.config.combinations import combination_errors, kind_errors
 from genmodels.config.hints import Node
 from genmodels.config.nodes import argument_errors
 from genmodels.errors import UserError
@@ -51,8 +51,9 @@ SUPPLIED = {
 
 def check(config: Mapping[str, Any]) -> None:
     """Raise one UserError that tells every mistake in a training config, a sentence each."""
-    errors = list(argument_errors(TrainConfig, config, supplied=SUPPLIED))
-    _raise(errors or combination_errors(config))
+    _raise(kind_errors(config))
+    _raise(argument_errors(TrainConfig, config, supplied=SUPPLIED))
+    _raise(combination_errors(config))
 
 
 def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:

@@ -4,7 +4,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genmodels.config.devices import process_count
+from genmodels.config.hints import matches
+from genmodels.config.nodes import type_hints
+from genmodels.config.targets import is_node, resolve
 from genmodels.errors import UserError
+
+
+def kind_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence if the data holds vectors and the model takes images only, as its `levels` tells."""
+    data, model = config.get("data"), config.get("model")
+    if not isinstance(data, Mapping) or data.get("levels", 0) is not None or not is_node(model):
+        return
+    try:
+        hints = type_hints(resolve(str(model["_target_"]), "model"))
+    except UserError:
+        return  # told elsewhere
+    if not matches(None, hints.get("levels", Any)):
+        yield (
+            f"{model['_target_'].rpartition('.')[2]} is a model of images, and {data.get('name')} holds vectors of "
+            f"shape {data.get('shape')}: choose a model of vectors, such as model=nice_small, or data of images"
+        )
 
 
 def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:

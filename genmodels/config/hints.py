@@ -12,6 +12,9 @@ _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
 
 
+_OBJECT = "a mapping with a _target_"
+
+
 class Node:
     """As a hint: whatever a mapping with a `_target_` builds."""
 
@@ -65,7 +68,7 @@ def describe(hint: Any) -> str:
         return _NAMES[hint]
     origin, arguments = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(describe(option) for option in _plain_options(arguments)))
+        return " or ".join(_descriptions(arguments))
     if origin is Literal:
         return "one of " + ", ".join(str(option) for option in arguments)
     if origin in _MAPPINGS:
@@ -77,9 +80,12 @@ def describe(hint: Any) -> str:
     if isinstance(origin, type) and issubclass(origin, PurePath):
         return "a path"
     made = "" if origin is Node else f" that makes a {getattr(origin, '__name__', origin)}"
-    return f"a mapping with a _target_{made}"
+    return f"{_OBJECT}{made}"
 
 
-def _plain_options(options: tuple) -> list:
-    """Null last, as one would say it."""
-    return sorted(options, key=lambda option: option is types.NoneType)
+def _descriptions(options: tuple) -> list[str]:
+    """Null last, as one would say it, and objects only where nothing can be typed directly."""
+    ordered = sorted(options, key=lambda option: option is types.NoneType)
+    words = dict.fromkeys(describe(option) for option in ordered)
+    typed = [word for word in words if not word.startswith(_OBJECT)]
+    return list(words) if typed in ([], ["null"]) else typed

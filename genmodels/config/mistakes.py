@@ -45,6 +45,8 @@ def sentence_for(error: BaseException, config_name: str) -> str | None:
         return f"cannot read {error.override!r}: write key=value, and quote values with commas, spaces or brackets"
     if isinstance(error, CompactHydraException | HydraException):
         return _composition(error, config_name)
+    if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
+        return "a group needs one of its options: python train.py --help lists them"
     return _machine(error)
 
 

@@ -69,12 +69,18 @@ def build(node: Mapping[str, Any], path: str = "config", **extra: Any) -> Any:
             and the target's keyword arguments.
         path: where in the config it stands, for messages.
         extra: further keyword arguments, which the config cannot hold.
+
+    Raises:
+        UserError: the target is not allowed, or refuses a value.
     """
     target = resolve(node["_target_"], path)
     arguments = {key: _build_nested(value, f"{path}.{key}") for key, value in node.items() if key not in CONTROL_KEYS}
     if node.get("_partial_"):
         return functools.partial(target, **arguments, **extra)
-    return target(**arguments, **extra)
+    try:
+        return target(**arguments, **extra)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _build_nested(value: Any, path: str) -> Any:

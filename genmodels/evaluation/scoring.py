@@ -41,9 +41,12 @@ def score_run(
 
     Returns: the figure as a line of text.
     """
-    for name, value in (("importance_samples", importance_samples), ("max_images", max_images), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise UserError(f"{name} must be at least 1, got {value}")
+    check_at_least(
+        1,
+        importance_samples=importance_samples,
+        max_images=1 if max_images is None else max_images,
+        batch_size=batch_size,
+    )
     data = evaluation_data(run, max(1, batch_size // importance_samples), data_dir)
     likelihood = evaluate_likelihood(
         run.model.to(chosen_device(device)),
@@ -88,6 +91,13 @@ def chosen_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device={name} is not available here: choose auto, cpu or cuda:<number>") from error
     return device
+
+
+def check_at_least(smallest: int, **values: float) -> None:
+    """Raise UserError for the first value, passed under its own name, that is too small."""
+    for name, value in values.items():
+        if value < smallest:
+            raise UserError(f"{name} must be at least {smallest}, got {value}")
 
 
 def _batches(data: Any, split: Split) -> Any:

@@ -1,0 +1,42 @@
+"""Draw from a finished run: `python sample.py run=<folder> n=64 temperature=0.7`."""
+
+from typing import Any, Literal
+
+from genmodels.cli import front_door
+from genmodels.config.checks import check_arguments
+
+
+def sample(
+    run: str,
+    n: int,
+    temperature: float,
+    seed: int,
+    labels: int | list[int] | None,
+    interpolate: bool,
+    weights: Literal["best", "last"],
+    batch_size: int,
+    device: str,
+    out: str | None,
+    data_dir: str | None,
+) -> None:
+    """The keys of conf/sample.yaml, which says what they mean."""
+    from genmodels.evaluation.interpolation import interpolate as walk
+    from genmodels.evaluation.sampling import draw
+    from genmodels.finished import load_run
+
+    loaded = load_run(run, weights)
+    if interpolate:
+        paths = walk(loaded, n, seed, batch_size, device, out, data_dir)
+    else:
+        paths = draw(loaded, n, temperature, seed, labels, batch_size, device, out)
+    print("\n".join(map(str, paths)))
+
+
+@front_door("sample")
+def main(config: dict[str, Any]) -> None:
+    check_arguments(sample, config)
+    sample(**config)
+
+
+if __name__ == "__main__":
+    main()
