@@ -5,7 +5,7 @@ from genmodels.data.sources.celeba import CelebA
 from genmodels.data.sources.cifar10 import CIFAR10, SVHN
 from genmodels.data.sources.digits import Digits
 from genmodels.data.sources.image_folder import ImageFolder
-from genmodels.data.sources.imagenet import DownsampledImageNet
+from genmodels.data.sources.imagenet import ImageNet32, ImageNet64
 from genmodels.data.sources.mnist import MNIST, FashionMNIST, StaticallyBinarizedMNIST
 from genmodels.data.sources.tabular import BSDS300, Gas, Hepmass, Miniboone, Power
 from genmodels.data.sources.toy2d import DENSITIES, Toy2D
@@ -20,10 +20,10 @@ SOURCES: dict[str, type[Source]] = {
     "cifar10": CIFAR10,
     "svhn": SVHN,
     "celeba": CelebA,
-    "imagenet32_old": DownsampledImageNet,
-    "imagenet32_box": DownsampledImageNet,
-    "imagenet64_old": DownsampledImageNet,
-    "imagenet64_box": DownsampledImageNet,
+    "imagenet32_old": ImageNet32,
+    "imagenet32_box": ImageNet32,
+    "imagenet64_old": ImageNet64,
+    "imagenet64_box": ImageNet64,
     "image_folder": ImageFolder,
     **dict.fromkeys(DENSITIES, Toy2D),
     "power": Power,

@@ -3,7 +3,7 @@
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,14 +11,15 @@ from PIL import Image
 
 from genmodels.data.examples import Examples, ImageFiles, PackedImages
 from genmodels.data.files import corrupt, replacing, require
-from genmodels.data.source import Source
+from genmodels.data.source import Options, Source
 from genmodels.errors import UserError
 
 BOX_TRAIN_FILES = 10
+DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError)
 
 
 class DownsampledImageNet(Source):
-    """ImageNet scaled down to [3, size, size], size 32 or 64; the published validation images are the test part, as in
+    """ImageNet scaled down to [3, size, size]; the published validation images are the test part, as in
     every paper, and the data module holds validation images out of the training part.
 
     `data.variant=old`: the set that the figures of RealNVP, Glow, Flow++ and nearly all others are on (van den Oord et
@@ -32,75 +33,96 @@ class DownsampledImageNet(Source):
     """
 
     title = "ImageNet"
-    accepts = frozenset({"size", "variant"})
+    accepts = frozenset({"variant"})
+    size: ClassVar[int]
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        if not options.name.endswith(f"_{options.variant}"):
+            raise UserError(
+                f"data.variant={options.variant} contradicts data.name={options.name}: set only the variant."
+            )
+        self.folder = self.root / f"imagenet{self.size}_{options.variant}"
+        self.label = f"ImageNet {self.size}x{self.size} ({options.variant})"
 
     def read(self, part: str) -> Examples:
-        size, variant = self.options.size, self.options.variant
-        if size not in (32, 64):
-            raise UserError(f"data.size={size} is impossible for {self.options.name}: ImageNet comes in 32 and 64.")
-        folder = self.root / f"imagenet{size}_{variant}"
-        if variant == "old":
-            return self._read_old(folder, size, part)
-        return self._read_box(folder, size, part)
+        return self._read_old(part) if self.options.variant == "old" else self._read_box(part)
 
-    def _read_old(self, folder: Path, size: int, part: str) -> Examples:
-        name = f"{'valid' if part == 'test' else 'train'}_{size}x{size}"
+    def _read_old(self, part: str) -> Examples:
+        folder = self.folder / f"{'valid' if part == 'test' else 'train'}_{self.size}x{self.size}"
         remedy = (
-            f"image-net.org withdrew this set and it cannot be downloaded: get {{train,valid}}_{size}x{size}.tar "
-            "elsewhere (Academic Torrents) and unpack them there, or use data.variant=box, whose figures do not compare"
+            f"image-net.org withdrew this set and it cannot be downloaded: get {folder.name}.tar elsewhere (Academic "
+            "Torrents) and unpack it there, or use data.variant=box, whose figures do not compare"
         )
-        require(folder / name, f"ImageNet{size} (old)", remedy)
-        names = sorted(path.name for path in (folder / name).glob("*.png"))
+        require(folder, self.label, remedy)
+        names = sorted(path.name for path in folder.glob("*.png"))
         if not names:
-            raise corrupt(folder / name, f"ImageNet{size} (old)", "it holds no .png files")
-        return Examples(ImageFiles(str(folder / name), names, _rgb))
+            raise corrupt(folder, self.label, "it holds no .png files")
+        return Examples(ImageFiles(str(folder), names, _rgb))
 
-    def _read_box(self, folder: Path, size: int, part: str) -> Examples:
-        packed = folder / f"{'test' if part == 'test' else 'train'}.bytes"
+    def _read_box(self, part: str) -> Examples:
+        packed = self.folder / f"{'test' if part == 'test' else 'train'}.bytes"
         labels = packed.with_suffix(".labels.npy")
         if not (packed.exists() and labels.exists()):
-            self._pack(self._batches(folder, size, part), size, packed, labels)
-        y = torch.from_numpy(np.load(labels))
-        return Examples(PackedImages(str(packed), (3, size, size)), y)
+            self._pack(self._batches(part), packed, labels)
+        store = PackedImages(str(packed), (3, self.size, self.size))
+        return Examples(store, torch.from_numpy(np.load(labels)))
 
-    def _batches(self, folder: Path, size: int, part: str) -> list[Path]:
+    def _batches(self, part: str) -> list[Path]:
         """The published files of a part, in order, all present."""
         numbers = range(1, BOX_TRAIN_FILES + 1)
         names = ["val_data"] if part == "test" else [f"train_data_batch_{number}" for number in numbers]
-        remedy = (
-            f"log in at https://image-net.org/download-images, get the npz files of size {size} and unpack them there"
-        )
+        remedy = "log in at https://image-net.org/download-images, get the npz files of this size and unpack them there"
         paths = []
         for name in names:
-            pickled, npz = folder / name, folder / f"{name}.npz"
-            paths.append(pickled if pickled.exists() else require(npz, f"ImageNet{size} (box)", remedy))
+            pickled, npz = self.folder / name, self.folder / f"{name}.npz"
+            paths.append(pickled if pickled.exists() else require(npz, self.label, remedy))
         return paths
 
-    def _pack(self, batches: list[Path], size: int, packed: Path, labels: Path) -> None:
+    def _pack(self, batches: list[Path], packed: Path, labels: Path) -> None:
         classes = []
         with replacing(packed) as images:
             for path in batches:
-                x, y = _load_batch(path, size)
+                x, y = self._load(path)
                 images.write(x.tobytes())
                 classes.append(y - 1)  # the files count from 1
         with replacing(labels) as file:
             np.save(file, np.concatenate(classes))
 
+    def _load(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """Images uint8 [N, 3 * size * size] and labels int64 [N], from 1."""
+        try:
+            content = _load_arrays(path)
+            x, y = np.asarray(content["data"]), np.asarray(content["labels"], dtype=np.int64)
+        except (
+            OSError,
+            EOFError,
+            KeyError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+            pickle.UnpicklingError,
+        ) as error:
+            raise corrupt(path, self.label, error) from error
+        if x.dtype != np.uint8 or x.shape != (len(y), 3 * self.size**2):
+            raise corrupt(path, self.label, f"its images are {x.dtype} {list(x.shape)}")
+        return x, y
+
+
+class ImageNet32(DownsampledImageNet):
+    """ImageNet at 32x32."""
+
+    size = 32
+
+
+class ImageNet64(DownsampledImageNet):
+    """ImageNet at 64x64."""
+
+    size = 64
+
 
 def _rgb(picture: Image.Image) -> np.ndarray:
     return np.array(picture.convert("RGB"))
-
-
-def _load_batch(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, 3 * size * size] and labels int64 [N], from 1."""
-    try:
-        content = _load_arrays(path)
-        x, y = np.asarray(content["data"]), np.asarray(content["labels"], dtype=np.int64)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-        raise corrupt(path, f"ImageNet{size} (box)", error) from error
-    if x.dtype != np.uint8 or x.shape != (len(y), 3 * size * size):
-        raise corrupt(path, f"ImageNet{size} (box)", f"its images are {x.dtype} {list(x.shape)}")
-    return x, y
 
 
 def _load_arrays(path: Path) -> Any:
