@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -59,14 +60,20 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | Callabl
         UserError: there is no such file, or it is not a whole checkpoint.
     """
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        with zipfile.ZipFile(path) as archive:
+            is_whole = archive.testzip() is None  # torch.load itself ignores the checksums
+        if is_whole:
+            return torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError:
         raise UserError(f"There is no checkpoint {path}; the run may have ended before it saved one.") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} is not a whole checkpoint (truncated or damaged); remove it and use another one, "
-            "e.g. best.ckpt in the same folder, or train anew."
-        ) from error
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError):
+        pass
+    raise UserError(
+        f"{path} is not a whole checkpoint (truncated or damaged); remove it and use another one, "
+        "e.g. best.ckpt in the same folder, or train anew."
+    )
 
 
 def link_atomically(source: Path, target: Path) -> None:

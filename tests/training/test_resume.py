@@ -1,6 +1,7 @@
 """Exact resumption, from every checkpoint that a run writes."""
 
 import csv
+import json
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,10 @@ import pytorch_lightning as pl
 import torch
 from training_toys import train
 
+from genmodels.errors import Interrupted
 from genmodels.training import Checkpoints, read_checkpoint
+
+HUNDRED_STEPS = {"max_epochs": 25, "every_n_steps": 3}
 
 SCHEDULES: dict[str, dict[str, Any]] = {
     "every step": {"max_epochs": 3, "every_n_steps": 1},
@@ -83,33 +87,88 @@ def test_a_finished_run_can_be_prolonged(tmp_path: Path) -> None:
     assert_equal(last[0]["state_dict"], last[1]["state_dict"])
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_process_resumes_exactly(sent: signal.Signals, tmp_path: Path) -> None:
-    """A signal at some moment: in a step, a validation, or while a checkpoint is written."""
-    options = {"max_epochs": 60, "every_n_steps": 3}
+@pytest.fixture(scope="module")
+def hundred_steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("straight")
+    train(folder, **HUNDRED_STEPS)
+    return folder
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_process_resumes_exactly(sent: signal.Signals, hundred_steps: Path, tmp_path: Path) -> None:
+    """Stopped at some moment: in a step, a validation, or while a checkpoint is written."""
+    script = Path(__file__).with_name("train_toy.py")
     process = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("train_toy.py"), tmp_path / "stopped", "60"],
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, script, tmp_path, json.dumps(HUNDRED_STEPS)], stdout=subprocess.PIPE, text=True
     )
-    metrics = tmp_path / "stopped" / "metrics.csv"
-    while not metrics.exists() or metrics.stat().st_size < 4000:
+    metrics = tmp_path / "metrics.csv"
+    while not metrics.exists() or metrics.stat().st_size < 2000:
         assert process.poll() is None
         time.sleep(0.002)
     process.send_signal(sent)
     output, _ = process.communicate(timeout=60)
-    steps = int(metrics.read_text().splitlines()[-1].split(",")[0])
-    assert steps < 240, "the signal came too late to test anything"
-    if sent == signal.SIGKILL:
-        assert process.returncode == -signal.SIGKILL
-    else:
-        assert process.returncode == 130
-        last = read_checkpoint(tmp_path / "stopped" / "checkpoints" / "last.ckpt")["global_step"]
-        assert output.strip().splitlines()[-1] == (
-            f"Interrupted at step {last}; resume with: python train.py resume={tmp_path / 'stopped'}"
-        )
-    train(tmp_path / "stopped", resume=True, **options)
+    assert process.returncode == (-sent if sent == signal.SIGKILL else 130)
+    last = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"]
+    assert last < 100, "the signal came too late to test anything"
+    if sent != signal.SIGKILL:
+        expected = f"Interrupted at step {last}; resume with: python train.py resume={tmp_path}"
+        assert output.strip().splitlines()[-1] == expected
+    train(tmp_path, resume=True, **HUNDRED_STEPS)
+    assert_same_run(tmp_path, hundred_steps)
+
+
+class Press(pl.Callback):
+    """Sends this process a signal once: in hook `name`, after `step` optimiser steps, at the batch of that number."""
+
+    def __init__(self, name: str, step: int, batch: int, sent: signal.Signals = signal.SIGINT) -> None:
+        self.name, self.step, self.batch, self.sent = name, step, batch, sent
+
+    def _press(self, name: str, step: int, batch: int) -> None:
+        if (name, step, batch) == (self.name, self.step, self.batch):
+            self.name = "done"
+            signal.raise_signal(self.sent)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self._press("step", trainer.global_step, batch_idx)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._press("validation start", trainer.global_step, 0)
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self._press("validation", trainer.global_step, batch_idx)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._press("validation end", trainer.global_step, 0)
+
+
+@pytest.mark.parametrize(
+    ("press", "options"),
+    [
+        (Press("step", 5, 1), {}),
+        (Press("step", 6, 2, signal.SIGTERM), {}),
+        (Press("step", 3, 3), {}),
+        (Press("validation start", 4, 0), {}),
+        (Press("validation", 4, 0), {}),
+        (Press("validation", 4, 1), {}),
+        (Press("validation end", 4, 0), {}),
+        (Press("validation", 2, 1), {"val_check_interval": 2}),
+        (Press("validation", 6, 0), {"val_check_interval": 2}),
+        (Press("validation", 12, 0), {}),
+        (Press("step", 0, 0), {"accumulate_grad_batches": 3}),
+        (Press("validation", 0, 1), {"accumulate_grad_batches": 3, "val_check_interval": 2}),
+    ],
+    ids=lambda value: f"{value.name} {value.step}.{value.batch}" if isinstance(value, Press) else str(value),
+)
+def test_ctrl_c_anywhere_resumes_exactly(press: Press, options: dict[str, Any], tmp_path: Path) -> None:
+    options = {"max_epochs": 3, **options}
     train(tmp_path / "straight", **options)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "stopped", extra=[press], **options)
+    assert signal.getsignal(signal.SIGINT) is handler
+    train(tmp_path / "stopped", resume=True, **options)
     assert_same_run(tmp_path / "stopped", tmp_path / "straight")
 
 

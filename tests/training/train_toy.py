@@ -1,7 +1,8 @@
-"""Train the toy in a process of its own, which a test stops: train_toy.py FOLDER MAX_EPOCHS [slow]."""
+"""Train the toy in a process of its own, which a test stops: train_toy.py FOLDER OPTIONS."""
 
 import genmodels  # isort: skip  # noqa: F401  # before anything that imports torchvision
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from genmodels.errors import Interrupted
 
 torch.set_num_threads(1)
 try:
-    train(Path(sys.argv[1]), max_epochs=int(sys.argv[2]), every_n_steps=3)
+    train(Path(sys.argv[1]), **json.loads(sys.argv[2]))
 except Interrupted as stop:
     print(stop, flush=True)
     sys.exit(130)

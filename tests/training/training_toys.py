@@ -1,6 +1,7 @@
 """A small density and a small run, for the tests of training and the scripts they start."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ def standard_callbacks(every_n_steps: int = 1000, decay: float | None = 0.9) -> 
     ]
 
 
-def trainer(folder: Path, callbacks: list[pl.Callback], wandb: str = "disabled", **options: Any) -> pl.Trainer:
+def trainer(
+    folder: Path, callbacks: list[pl.Callback], wandb: str = "disabled", plugins: Sequence[Any] = (), **options: Any
+) -> pl.Trainer:
     """A Trainer as conf/trainer/cpu.yaml makes it."""
     quieten()
     arguments = {"accelerator": "cpu", "devices": 1, "log_every_n_steps": 1, "num_sanity_val_steps": 0, **options}
@@ -105,7 +108,7 @@ def trainer(folder: Path, callbacks: list[pl.Callback], wandb: str = "disabled",
         logger=build_loggers(folder, "abc123", {"lr": 0.01}, wandb),
         default_root_dir=folder,
         use_distributed_sampler=False,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *plugins],
         enable_model_summary=False,
         enable_progress_bar=False,
         inference_mode=False,
@@ -113,10 +116,16 @@ def trainer(folder: Path, callbacks: list[pl.Callback], wandb: str = "disabled",
     )
 
 
-def train(folder: Path, resume: bool = False, every_n_steps: int = 1000, **options: Any) -> pl.Trainer:
+def train(
+    folder: Path,
+    resume: bool = False,
+    every_n_steps: int = 1000,
+    extra: Sequence[pl.Callback] = (),
+    **options: Any,
+) -> pl.Trainer:
     """Train the Gaussian on digits, with dropout, averaging, warm-up and augmentation, or go on with that."""
     torch.manual_seed(0)
-    fitted = trainer(folder, standard_callbacks(every_n_steps), **options)
+    fitted = trainer(folder, [*extra, *standard_callbacks(every_n_steps)], **options)
     checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
     fitted.fit(
         module(DiagonalGaussian((1, 8, 8), 17, dropout=0.2)),

@@ -1,0 +1,36 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genmodels.errors import UserError
+from genmodels.objectives import NegativeLogLikelihood
+
+
+class Uniform(nn.Module):
+    """The uniform density: over a grid of `levels` values per pixel, or over a cube of side 2."""
+
+    def __init__(self, shape: tuple[int, ...], levels: int | None) -> None:
+        super().__init__()
+        self.shape, self.levels = shape, levels
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return torch.full((len(x),), -math.log(self.levels or 2) * math.prod(self.shape))
+
+
+def test_images_in_bits_per_dim() -> None:
+    loss, metrics = NegativeLogLikelihood()(Uniform((3, 4, 4), 256), torch.zeros(5, 3, 4, 4), None)
+    assert loss.item() == pytest.approx(8.0)
+    assert list(metrics) == ["bits_per_dim"]
+
+
+def test_vectors_in_nats() -> None:
+    loss, metrics = NegativeLogLikelihood()(Uniform((6,), None), torch.zeros(5, 6), None)
+    assert loss.item() == pytest.approx(6 * math.log(2))
+    assert metrics["nll"].item() == loss.item()
+
+
+def test_a_model_without_density_is_refused() -> None:
+    with pytest.raises(UserError, match="Linear has no log_prob"):
+        NegativeLogLikelihood().check(nn.Linear(1, 1))

@@ -1,0 +1,80 @@
+"""Two processes on the CPU. Started by fork, which takes half a second."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
+
+from genmodels.training.curves import read_metrics
+
+TWO = {"devices": 2, "strategy": "ddp_fork"}
+
+
+class Dump(pl.Callback):
+    """Writes each rank's weights and buffers to files, after initialisation and at the end."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == 0:
+            self._dump(trainer, pl_module, "start")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._dump(trainer, pl_module, "end")
+
+    def _dump(self, trainer: pl.Trainer, pl_module: Any, when: str) -> None:
+        path = Path(trainer.default_root_dir) / f"{when}{trainer.global_rank}.pt"
+        path.parent.mkdir(exist_ok=True)
+        torch.save(pl_module.model.state_dict(), path)
+
+
+def test_ranks_agree_after_initialisation_and_after_training(tmp_path: Path) -> None:
+    train(tmp_path, extra=[Dump()], max_epochs=2, **TWO)
+    for when in ("start", "end"):
+        ranks = [torch.load(tmp_path / f"{when}{rank}.pt", weights_only=True) for rank in (0, 1)]
+        assert ranks[0].keys() == ranks[1].keys()
+        assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in ranks[0])
+        assert bool(ranks[0]["initialized"])
+    start, end = (torch.load(tmp_path / f"{when}0.pt", weights_only=True) for when in ("start", "end"))
+    assert not torch.equal(start["loc"], end["loc"])
+
+
+class Mean(DiagonalGaussian):
+    """Draws no noise, so that its validation figure is that of one process, whoever holds which image."""
+
+    def log_prob(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        return -(x.float() ** 2).flatten(1).sum(1) + 0 * self.loc.sum()
+
+
+@pytest.mark.parametrize("count", [299, 300])
+def test_validation_figure_does_not_depend_on_the_number_of_ranks(count: int, tmp_path: Path) -> None:
+    """299 images are 150 on one rank and 149 on the other."""
+    figures = []
+    for name, options in (("one", {}), ("two", TWO)):
+        model = Mean((1, 8, 8), 17)
+        model.initialized.fill_(True)
+        data = digits(batch_size=100)
+        data.validation = count
+        trainer(tmp_path / name, standard_callbacks(), max_steps=1, **options).fit(module(model), datamodule=data)
+        figures.append(read_metrics(tmp_path / name / "metrics.csv")["val/bits_per_dim"][1][-1])
+    assert figures[0] == pytest.approx(figures[1], rel=1e-6)
+
+
+def test_two_ranks_resume_exactly(tmp_path: Path) -> None:
+    options = {"max_epochs": 3, "every_n_steps": 3, **TWO}
+    train(tmp_path / "straight", extra=[Dump()], **options)
+    with pytest.raises(Exception, match="Interrupted at step 6"):
+        train(tmp_path / "stopped", extra=[OneRankIsTold()], **options)
+    train(tmp_path / "stopped", resume=True, extra=[Dump()], **options)
+    straight, resumed = (torch.load(tmp_path / name / "end1.pt", weights_only=True) for name in ("straight", "stopped"))
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+class OneRankIsTold(pl.Callback):
+    """Only rank 1 gets the signal; both must stop, at the same step."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == 5 and trainer.global_rank == 1:
+            signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,91 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
+
+from genmodels.errors import UserError
+from genmodels.training import EMA, read_checkpoint
+
+
+class Watch(pl.Callback):
+    """Notes the weights after every step and in every validation."""
+
+    def __init__(self) -> None:
+        self.start: torch.Tensor | None = None
+        self.steps: list[torch.Tensor] = []
+        self.validations: list[torch.Tensor] = []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if self.start is None:
+            self.start = pl_module.model.loc.detach().clone()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        self.steps.append(pl_module.model.loc.detach().clone())
+
+    def on_validation_batch_start(self, trainer: pl.Trainer, pl_module: Any, *args: Any, **kwargs: Any) -> None:
+        self.validations.append(pl_module.model.loc.detach().clone())
+
+
+def test_average_follows_its_recursion_and_is_what_validation_sees(tmp_path: Path) -> None:
+    watch = Watch()
+    train(tmp_path, max_epochs=2, extra=[watch], limit_val_batches=1)
+    average = watch.start
+    assert average is not None
+    assert average.abs().max() > 1, "the average must start after data-dependent initialisation"
+    for step, weights in enumerate(watch.steps, start=1):
+        average = 0.9 * average + 0.1 * weights
+        if step in (4, 8):
+            torch.testing.assert_close(watch.validations[step // 4 - 1], average)
+    state = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+    torch.testing.assert_close(state["callbacks"]["EMA"]["average"]["loc"], average)
+    assert torch.equal(state["state_dict"]["model.loc"], watch.steps[-1])
+
+
+def test_saved_average_loads_into_the_model(tmp_path: Path) -> None:
+    train(tmp_path, max_epochs=1)
+    model = DiagonalGaussian((1, 8, 8), 17)
+    model.load_state_dict(read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["callbacks"]["EMA"]["average"])
+    assert bool(model.initialized)
+
+
+class Fails(pl.Callback):
+    def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("validation broke")
+
+
+def test_raw_weights_come_back_when_validation_fails(tmp_path: Path) -> None:
+    watch = Watch()
+    lightning = module(DiagonalGaussian((1, 8, 8), 17))
+    broken = trainer(tmp_path, [watch, *standard_callbacks(), Fails()], max_epochs=1)
+    with pytest.raises(RuntimeError, match="validation broke"):
+        broken.fit(lightning, datamodule=digits())
+    assert not torch.equal(watch.validations[-1], watch.steps[-1])
+    assert torch.equal(lightning.model.loc, watch.steps[-1])
+
+
+def test_averages_nest(tmp_path: Path) -> None:
+    ema = EMA(0.5)
+    lightning = module(DiagonalGaussian((1, 8, 8), 17))
+    trainer(tmp_path, [ema, *standard_callbacks()[1:]], max_epochs=1).fit(lightning, datamodule=digits())
+    raw = lightning.model.loc.detach().clone()
+    with ema.averaged():
+        outer = lightning.model.loc.detach().clone()
+        with ema.averaged():
+            assert torch.equal(lightning.model.loc, outer)
+        assert torch.equal(lightning.model.loc, outer)
+    assert not torch.equal(outer, raw)
+    assert torch.equal(lightning.model.loc, raw)
+
+
+def test_off_means_off(tmp_path: Path) -> None:
+    watch = Watch()
+    lightning = module(DiagonalGaussian((1, 8, 8), 17))
+    callbacks = [watch, *standard_callbacks(decay=None)]
+    trainer(tmp_path, callbacks, max_epochs=1).fit(lightning, datamodule=digits())
+    assert torch.equal(watch.validations[-1], watch.steps[-1])
+    assert "EMA" not in read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["callbacks"]
+    with pytest.raises(UserError, match=r"callbacks\.ema\.decay=1\.0"):
+        EMA(1.0)

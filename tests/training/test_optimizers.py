@@ -1,0 +1,81 @@
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from training_toys import DiagonalGaussian, module
+
+from genmodels.training import GlowAdamax, LikelihoodModule
+
+
+def test_glow_adamax_follows_the_official_recursion() -> None:
+    gradients = [0.5, -2.0, 0.25, 0.0, 1.5]
+    lr, b1, b2, eps = 0.1, 0.9, 0.7, 1e-8
+    p, m, v = 1.0, 0.0, 0.0
+    parameter = nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+    optimizer = GlowAdamax([parameter], lr=lr, betas=[b1, b2], eps=eps)
+    for t, g in enumerate(gradients, start=1):
+        m = b1 * m + (1 - b1) * g
+        v = max(b2 * v, abs(g))
+        p -= lr * (1 - b2**t) ** 0.5 / (1 - b1**t) * m / (v + eps)
+        parameter.grad = torch.tensor([g], dtype=torch.float64)
+        optimizer.step()
+        assert parameter.item() == pytest.approx(p, rel=1e-12)
+
+
+def test_glow_adamax_counts_steps_per_parameter() -> None:
+    """A parameter that had no gradient in the first step moves as if that step had not been."""
+    late, alone = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    early = nn.Parameter(torch.ones(2))
+    together, single = GlowAdamax([early, late], lr=0.1), GlowAdamax([alone], lr=0.1)
+    early.grad = torch.ones(2)
+    together.step()
+    assert torch.equal(late, torch.ones(3))
+    for g in (1.0, -3.0):
+        early.grad = torch.full((2,), g)
+        late.grad = torch.full((3,), g)
+        alone.grad = torch.full((3,), g)
+        together.step()
+        single.step()
+    assert torch.equal(late, alone)
+
+
+def test_glow_adamax_continues_from_its_state() -> None:
+    def steps(optimizer: GlowAdamax, parameter: nn.Parameter, gradients: list[float]) -> None:
+        for g in gradients:
+            parameter.grad = torch.full_like(parameter, g)
+            optimizer.step()
+
+    straight, stopped = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    steps(GlowAdamax([straight]), straight, [1.0, 2.0, -3.0, 0.5])
+    first = GlowAdamax([stopped])
+    steps(first, stopped, [1.0, 2.0])
+    second = GlowAdamax([stopped])
+    second.load_state_dict(first.state_dict())
+    steps(second, stopped, [-3.0, 0.5])
+    assert torch.equal(straight, stopped)
+
+
+class DecayedLoc(DiagonalGaussian):
+    """A model that names what weight decay applies to."""
+
+    def decayed_parameters(self) -> list[nn.Parameter]:
+        return [self.loc]
+
+
+def test_weight_decay_applies_to_what_the_model_names() -> None:
+    def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
+        lightning = LikelihoodModule(
+            model, module(model).objective, partial(torch.optim.AdamW, weight_decay=0.5, lr=0.1)
+        )
+        return lightning.configure_optimizers()
+
+    named, unnamed = DecayedLoc((2,), None), DiagonalGaussian((2,), None)
+    for model in (named, unnamed):
+        for parameter in model.parameters():
+            parameter.data.fill_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer_of(model).step()
+    assert named.loc.tolist() == pytest.approx([0.95, 0.95])
+    assert named.log_scale.tolist() == [1.0, 1.0]
+    assert unnamed.log_scale.tolist() == pytest.approx([0.95, 0.95])

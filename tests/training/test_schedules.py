@@ -1,0 +1,55 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from genmodels.errors import UserError
+from genmodels.training import schedules
+
+
+def rates(schedule: Callable[..., LRScheduler], steps: int, **options: float) -> list[float]:
+    """The learning rates of the first `steps` steps, for an lr of 2."""
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = schedule(optimizer, **options)
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def test_constant() -> None:
+    assert rates(schedules.constant, 3) == [2.0, 2.0, 2.0]
+
+
+def test_linear_warmup() -> None:
+    assert rates(schedules.linear_warmup, 6, warmup_steps=4) == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
+
+
+def test_exponential_waits_decays_and_stops_at_the_floor() -> None:
+    found = rates(schedules.exponential, 8, rate=0.5, warmup_steps=2, decay_start=3, floor=0.2)
+    assert found == pytest.approx([1.0, 2.0, 2.0, 2.0, 1.0, 0.5, 0.4, 0.4])
+
+
+def test_cosine_ends_at_its_fraction() -> None:
+    found = rates(schedules.cosine, 9, total_steps=7, warmup_steps=2, final_fraction=0.1)
+    assert found[:3] == pytest.approx([1.0, 2.0, 2.0])
+    assert found[4] == pytest.approx(2 * (0.1 + 0.9 * (1 + math.cos(math.pi * 0.4)) / 2))
+    assert found[7:] == pytest.approx([0.2, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("build", "key"),
+    [
+        (lambda o: schedules.linear_warmup(o, warmup_steps=-1), "warmup_steps"),
+        (lambda o: schedules.cosine(o, total_steps=-1), "total_steps"),
+        (lambda o: schedules.exponential(o, rate=1.5), "rate"),
+    ],
+)
+def test_impossible_values_name_their_key(build: Callable[[Optimizer], object], key: str) -> None:
+    with pytest.raises(UserError, match=rf"scheduler\.{key}="):
+        build(SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0))
