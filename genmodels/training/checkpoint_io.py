@@ -71,8 +71,8 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | Callabl
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError):
         pass
     raise UserError(
-        f"{path} is not a whole checkpoint (truncated or damaged); remove it and use another one, "
-        "e.g. best.ckpt in the same folder, or train anew."
+        f"{path} is not a whole checkpoint (truncated, damaged or something else); "
+        "remove it and use another one, e.g. best.ckpt in the same folder, or train anew."
     )
 
 

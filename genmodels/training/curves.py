@@ -49,7 +49,8 @@ def draw_curves(series: Series, metric: str, path: Path) -> None:
         if name in series:
             top.plot(*series[name], style, label=name, linewidth=1, markersize=3)
     top.set_ylabel(metric)
-    top.legend()
+    if top.lines:
+        top.legend()
     for axes, name in ((middle, "learning_rate"), (bottom, "grad_norm")):
         axes.plot(*series.get(name, ([], [])), linewidth=1)
         axes.set_ylabel(name)

@@ -4,12 +4,11 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 
-class RunProgress(ProgressBar):
+class RunProgress(pl.Callback):
     """A bar in a terminal; elsewhere (files, CI) a line now and then, after every validation and at the end.
 
     Both show the step, the training metric, the latest validation metric, images/s and the time left.
@@ -20,10 +19,9 @@ class RunProgress(ProgressBar):
     """
 
     def __init__(self, every_seconds: float = 10.0, console: Console | None = None) -> None:
-        super().__init__()
         self.every_seconds = every_seconds
         self._console = console or Console(highlight=False, soft_wrap=True)
-        self._is_enabled = True
+        self._is_enabled = False
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._started = 0.0
@@ -31,16 +29,10 @@ class RunProgress(ProgressBar):
         self._printed = 0.0
         self._shown_step = -1
 
-    def disable(self) -> None:
-        self._is_enabled = False
-
-    def enable(self) -> None:
-        self._is_enabled = True
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._started = self._printed = time.monotonic()
         self._first_step = trainer.global_step
-        self._is_enabled = self._is_enabled and trainer.is_global_zero
+        self._is_enabled = trainer.is_global_zero
         if self._is_enabled and self._console.is_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
             self._bar = Progress(*columns, console=self._console)

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genmodels.evaluation.pictures import save_grid, save_scatter
+
+
+def test_grid_places_and_scales_every_image(tmp_path: Path) -> None:
+    """Three 8x8 images of 17 levels in two columns: tiles of 64 pixels, 2 pixels apart."""
+    images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+    images[1, 0, 2, 5] = 16
+    images[2] = 8
+    save_grid(images, 17, tmp_path / "new" / "grid.png", columns=2)
+    picture = np.asarray(Image.open(tmp_path / "new" / "grid.png"))
+    assert picture.shape == (130, 130)
+    assert (picture[:64, :64] == 0).all()
+    second = np.zeros((64, 64))
+    second[16:24, 40:48] = 255
+    assert (picture[:64, 66:] == second).all()
+    assert (picture[66:, :64] == 128).all()
+    assert (picture[66:, 66:] == 255).all()
+
+
+def test_colours_keep_their_channels(tmp_path: Path) -> None:
+    images = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    images[0, 0], images[0, 2] = 255, 100
+    save_grid(images, 256, tmp_path / "grid.png")
+    picture = np.asarray(Image.open(tmp_path / "grid.png"))
+    assert picture.shape == (64, 64, 3)
+    assert (picture == [255, 0, 100]).all()
+
+
+@pytest.mark.parametrize(("n", "columns", "shape"), [(64, None, (8, 8)), (10, None, (3, 4)), (3, 8, (1, 3))])
+def test_grid_shape(n: int, columns: int | None, shape: tuple[int, int], tmp_path: Path) -> None:
+    save_grid(torch.zeros(n, 1, 64, 64, dtype=torch.uint8), 2, tmp_path / "grid.png", columns)
+    width, height = Image.open(tmp_path / "grid.png").size
+    assert (height, width) == tuple(64 * k + 2 * (k - 1) for k in shape)
+
+
+def test_scatter_shows_where_the_points_are(tmp_path: Path) -> None:
+    """Points on the left half only: the dots stay left of the middle."""
+    points = torch.rand(500, 2) * torch.tensor([1.0, 4.0])
+    points[0] = torch.tensor([4.0, 0.0])
+    save_scatter(points, tmp_path / "scatter.png")
+    picture = np.asarray(Image.open(tmp_path / "scatter.png").convert("RGB")).astype(int)
+    blue = picture[..., 2] - picture[..., 0] > 60
+    middle = picture.shape[1] // 2
+    assert blue[:, :middle].sum() > 50 * blue[:, middle:].sum()

@@ -1,0 +1,59 @@
+import csv
+from pathlib import Path
+
+import offline_wandb
+import pytest
+from training_toys import train
+
+from genmodels.errors import UserError
+from genmodels.training import Samples, build_loggers, close_loggers
+from genmodels.training.curves import read_metrics
+from genmodels.training.loggers import CSVMetrics
+
+
+def test_csv_rows_are_tidy_and_survive_a_rewind(tmp_path: Path) -> None:
+    log = CSVMetrics(tmp_path / "run")
+    log.log_metrics({"a": 0.1, "b": float("nan"), "epoch": 0}, step=1)
+    kept = log.size()
+    log.log_metrics({"a": 0.2, "epoch": 1}, step=2)
+    log.rewind(kept)
+    log.log_metrics({"a": 0.3, "epoch": 1}, step=2)
+    with log.path.open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["step", "epoch", "name", "value"],
+            ["1", "0", "a", "0.1"],
+            ["1", "0", "b", "nan"],
+            ["2", "1", "a", "0.3"],
+        ]
+
+
+def test_offline_wandb_holds_the_series_and_a_picture_and_continues(tmp_path: Path) -> None:
+    """Two parts of one run, read back from the files that wandb wrote."""
+    for resume, epochs in ((False, 1), (True, 2)):
+        run = train(tmp_path, resume=resume, max_epochs=epochs, extra=[Samples(n=4)], wandb="offline")
+        close_loggers(run.loggers)
+    files = sorted((tmp_path / "wandb").glob("offline-run-*/run-abc123.wandb"), key=lambda p: p.stat().st_mtime)
+    assert len(files) == 2
+    parts = [offline_wandb.read(path) for path in files]
+    assert {part.id for part in parts} == {"abc123"}
+    assert parts[0].config["lr"] == 0.01
+    written = read_metrics(tmp_path / "metrics.csv")
+    for name in ("train/bits_per_dim", "val/bits_per_dim"):
+        (steps_a, values_a), (steps_b, values_b) = (part.series(name) for part in parts)
+        assert steps_a + steps_b == written[name][0]
+        assert values_a + values_b == pytest.approx(written[name][1])
+    (row,) = [row for row in parts[0].history if any(key.startswith("samples") for key in row)]
+    (picture,) = files[0].parent.glob("files/media/images/*.png")
+    assert picture.read_bytes() == (tmp_path / "samples" / "step_0000004.png").read_bytes()
+    assert row["trainer/global_step"] == 4
+
+
+def test_wandb_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [log.name for log in build_loggers(tmp_path, "x", mode="disabled")] == ["csv"]
+    with pytest.raises(UserError, match=r"logger\.mode=loud must be"):
+        build_loggers(tmp_path, "x", mode="loud")  # type: ignore[arg-type]
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"logger\.mode=online needs a Weights & Biases login"):
+        build_loggers(tmp_path, "x", mode="online")

@@ -1,0 +1,46 @@
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from training_toys import train
+
+from genmodels.training import RunProgress
+
+
+def run(folder: Path, terminal: bool, every_seconds: float = 1e9) -> str:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=terminal, width=120, soft_wrap=True, highlight=False)
+    # Last, so that it shows what the other callbacks have logged.
+    train(folder, max_epochs=2, extra=[RunProgress(every_seconds, console)])
+    return output.getvalue()
+
+
+def test_plain_lines_after_every_validation(tmp_path: Path) -> None:
+    lines = run(tmp_path, terminal=False).splitlines()
+    pattern = r"step {}/8  bits_per_dim \d\.\d{{3}}  val \d\.\d{{3}}  \d+ images/s  ETA \d:\d\d:\d\d"
+    assert len(lines) == 2
+    assert re.fullmatch(pattern.format(4), lines[0])
+    assert re.fullmatch(pattern.format(8), lines[1])
+
+
+def test_plain_lines_between_validations(tmp_path: Path) -> None:
+    lines = run(tmp_path, terminal=False, every_seconds=0.0).splitlines()
+    assert [re.match(r"step (\d)/8", line)[1] for line in lines] == list("1234456788")  # type: ignore[index]
+
+
+def test_a_bar_in_a_terminal(tmp_path: Path) -> None:
+    output = run(tmp_path, terminal=True)
+    assert "8/8" in output
+    assert re.search(r"val \d\.\d{3}", output)
+    assert "\x1b[?25l" in output
+    assert "\x1b[?25h" in output, "the cursor must come back"
+
+
+def test_nothing_but_the_run_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path, max_epochs=1)
+    train(tmp_path, resume=True, max_epochs=2)
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err == ""
