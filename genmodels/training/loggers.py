@@ -2,16 +2,17 @@
 
 import csv
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from genmodels.errors import UserError
 from genmodels.training.disk import explaining_full_disk
+from genmodels.training.wandb_logger import WandbRun
 
 COLUMNS = ("step", "epoch", "name", "value")
 
@@ -81,50 +82,25 @@ def build_loggers(
         project: wandb project.
 
     Raises:
-        UserError: `mode` is none of the three, or `online` without a login or connection.
+        UserError: `mode` is none of the three.
     """
-    loggers: list[Logger] = [CSVMetrics(folder)]
     if mode not in ("offline", "online", "disabled"):
         raise UserError(f"logger.mode={mode} must be offline, online or disabled.")
+    loggers: list[Logger] = [CSVMetrics(folder)]
     if mode != "disabled":
-        loggers.append(_wandb(Path(folder), wandb_id, dict(config or {}), mode, project))
+        loggers.append(WandbRun(Path(folder), wandb_id, config or {}, mode, project))
     return loggers
 
 
-def close_loggers(loggers: list[Logger]) -> None:
-    """End the wandb run, if one was begun, so that another run may start in the same process."""
-    if any(isinstance(logger, WandbLogger) for logger in loggers):
-        import wandb
-
-        if wandb.run is not None:
-            wandb.finish()
+def close_loggers(loggers: Iterable[Logger]) -> None:
+    """End the wandb run, so that another run may start in the same process."""
+    for logger in loggers:
+        if isinstance(logger, WandbRun):
+            logger.close()
 
 
 def log_picture(trainer: pl.Trainer, name: str, path: Path) -> None:
-    """Show the PNG at `path` under `name` in wandb, where that is in use."""
+    """Show the picture at `path` under `name` in wandb, where that is in use."""
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.log_image(name, [str(path)], step=trainer.global_step)
-
-
-def _wandb(folder: Path, wandb_id: str, config: dict[str, Any], mode: str, project: str) -> WandbLogger:
-    import wandb  # half a second that runs without it need not spend
-
-    logger = WandbLogger(
-        project=project,
-        name="/".join(folder.resolve().parts[-2:]),
-        save_dir=folder,
-        id=wandb_id,
-        mode=mode,
-        config=config,
-        settings=wandb.Settings(silent=True, console="off"),
-    )
-    if mode == "online":
-        try:
-            _ = logger.experiment
-        except wandb.errors.Error as error:
-            raise UserError(
-                f"logger.mode=online needs a Weights & Biases login and a connection ({error}); "
-                "run `wandb login`, or leave logger.mode=offline."
-            ) from error
-    return logger
+        if isinstance(logger, WandbRun):
+            logger.log_picture(name, path, trainer.global_step)

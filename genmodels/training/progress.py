@@ -7,6 +7,8 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from genmodels.training.position import validation_follows
+
 
 class RunProgress(pl.Callback):
     """A bar in a terminal; elsewhere (files, CI) a line now and then, after every validation and at the end.
@@ -44,7 +46,7 @@ class RunProgress(pl.Callback):
             # Reading the metric waits for the device, so not in every step.
             if time.monotonic() - self._printed > 0.2:
                 self._draw(trainer, pl_module)
-        elif time.monotonic() - self._printed >= self.every_seconds:
+        elif time.monotonic() - self._printed >= self.every_seconds and not validation_follows(trainer):
             self._print(trainer, pl_module)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:

@@ -27,11 +27,15 @@ def test_csv_rows_are_tidy_and_survive_a_rewind(tmp_path: Path) -> None:
         ]
 
 
-def test_offline_wandb_holds_the_series_and_a_picture_and_continues(tmp_path: Path) -> None:
+def test_offline_wandb_holds_the_series_and_a_picture_and_continues(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Two parts of one run, read back from the files that wandb wrote."""
+    capfd.readouterr()
     for resume, epochs in ((False, 1), (True, 2)):
         run = train(tmp_path, resume=resume, max_epochs=epochs, extra=[Samples(n=4)], wandb="offline")
         close_loggers(run.loggers)
+    assert "".join(capfd.readouterr()) == ""
     files = sorted((tmp_path / "wandb").glob("offline-run-*/run-abc123.wandb"), key=lambda p: p.stat().st_mtime)
     assert len(files) == 2
     parts = [offline_wandb.read(path) for path in files]
@@ -55,5 +59,6 @@ def test_wandb_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    online = build_loggers(tmp_path, "x", mode="online")[1]
     with pytest.raises(UserError, match=r"logger\.mode=online needs a Weights & Biases login"):
-        build_loggers(tmp_path, "x", mode="online")
+        online.log_metrics({"a": 1.0}, step=1)
