@@ -2,8 +2,11 @@
 
 from typing import Any, Literal
 
-from genmodels.cli import front_door
-from genmodels.config.checks import check_arguments
+try:
+    from genmodels.cli import front_door
+    from genmodels.config.checks import check_arguments
+except KeyboardInterrupt:  # torch takes its time to load
+    raise SystemExit(130) from None
 
 
 def evaluate(

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from genmodels.cli import front_door
+try:
+    from genmodels.cli import front_door
+except KeyboardInterrupt:  # torch takes its time to load
+    raise SystemExit(130) from None
 
 
 @front_door("config")

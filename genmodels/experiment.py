@@ -82,7 +82,7 @@ def _try_out(config: dict[str, Any]) -> Parts:
     parts = build_parts(config)
     if global_rank() == 0:
         parts.data.prepare_data()
-        parts.data.setup(None)
+        parts.data.setup()
     return parts
 
 

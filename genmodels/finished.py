@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from genmodels.config.checks import check
 from genmodels.config.targets import build
@@ -30,7 +30,7 @@ class Run:
 
     folder: RunFolder
     config: dict[str, Any]
-    model: nn.Module
+    model: Any  # an nn.Module with what its family offers: log_prob, sample, encode, ...
     weights: Literal["raw", "ema"]
     checkpoint: Path
     step: int

@@ -9,6 +9,7 @@ from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genmodels.config.targets import build
+from genmodels.data import DataModule
 from genmodels.errors import UserError
 from genmodels.run_folder import RunFolder
 from genmodels.run_record import RunRecord
@@ -23,7 +24,7 @@ class Parts:
     """What a run is made of, before there is a trainer."""
 
     module: LikelihoodModule
-    data: pl.LightningDataModule
+    data: DataModule
 
 
 def build_parts(config: dict[str, Any]) -> Parts:

@@ -7,9 +7,11 @@ which Lightning's own launcher (it runs the script again, sweep and all) does no
 import contextlib
 import logging
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
@@ -44,7 +46,8 @@ def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any
         UserError, Interrupted: as the first worker to fail raised them.
         ChildFailedError: any other exception in a worker, with its traceback.
     """
-    logging.getLogger("torch.distributed").setLevel(logging.ERROR)
+    for name in ("torch.distributed", "torch.multiprocessing"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a failure is told by the exception
     with tempfile.TemporaryDirectory(prefix="genmodels-") as logs:
         config = LaunchConfig(
             min_nodes=1,
@@ -55,15 +58,48 @@ def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any
             rdzv_endpoint="localhost:0",
             max_restarts=0,
             start_method="spawn",
+            signals_to_handle="SIGTERM,SIGHUP,SIGQUIT",
             logs_specs=DefaultLogsSpecs(log_dir=logs),
         )
+        ctrl_c = _CtrlC()
         try:
-            with _threads_shared(processes):
-                return elastic_launch(config, function)(*arguments)[0]
+            with _threads_shared(processes), ctrl_c:
+                return elastic_launch(config, _work)(function, *arguments)[0]
         except ChildFailedError as error:
-            raise _as_raised(error) from error
+            cause = _as_raised(error)
+            if ctrl_c.pressed and cause is error:
+                raise Interrupted("interrupted") from error
+            raise cause from error
         except SignalException as error:
             raise Interrupted("interrupted") from error
+
+
+def _work(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None  # the launcher passes exceptions on, but not this one
+
+
+class _CtrlC:
+    """While it is entered, leaves Ctrl-C to the workers and only notes it.
+
+    The terminal sends it to them too, and they end after a checkpoint; the launcher would send it a second time, which
+    ends them at once.
+    """
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGINT, self._note)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.pressed = True
 
 
 @contextlib.contextmanager

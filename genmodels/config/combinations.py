@@ -13,7 +13,9 @@ from genmodels.errors import UserError
 def kind_errors(config: Mapping[str, Any]) -> Iterator[str]:
     """A sentence if the data holds vectors and the model takes images only, as its `levels` tells."""
     data, model = config.get("data"), config.get("model")
-    if not isinstance(data, Mapping) or data.get("levels", 0) is not None or not is_node(model):
+    if not isinstance(data, Mapping) or not isinstance(model, Mapping) or not is_node(model):
+        return
+    if data.get("levels", 0) is not None:
         return
     try:
         hints = type_hints(resolve(str(model["_target_"]), "model"))

@@ -98,7 +98,7 @@ def _parameters_of(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parame
 
 def type_hints(target: Callable[..., Any]) -> dict[str, Any]:
     """The hints of a target's parameters; empty where they cannot be had."""
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    function = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(inspect.unwrap(function))
     except (NameError, TypeError):

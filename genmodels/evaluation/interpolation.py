@@ -62,7 +62,7 @@ def interpolate(
     if y is not None:
         nearer = torch.stack([y[:pairs] if t < 0.5 else y[pairs:] for t in times], dim=1).flatten()
     walks = [
-        model.decode(latents[rows].to(place), None if nearer is None else nearer[rows].to(place)).cpu()
+        model.decode(latents[rows].to(place), _to(None if nearer is None else nearer[rows], place)).cpu()
         for rows in torch.arange(len(latents)).split(batch_size)
     ]
     path = drawing_path(run, out, f"interpolation_n{len(latents)}_seed{seed}")
