@@ -14,7 +14,7 @@ from genmodels.networks.data_init import needs_initialization
 from genmodels.objectives.units import metric_name
 from genmodels.training.initialization import Batch, broadcast_from_rank_zero, initialize_from
 from genmodels.training.metrics import record
-from genmodels.training.seeding import mixed_seed, seeded
+from genmodels.training.seeding import mixed_seed, seed_generators, seeded
 
 
 class Objective(Protocol):
@@ -93,7 +93,7 @@ class LikelihoodModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         step = self.trainer.fit_loop.total_batch_idx
-        torch.manual_seed(mixed_seed(self._seed, "train", step, self.global_rank))
+        seed_generators(mixed_seed(self._seed, "train", step, self.global_rank), self.device)
         loss, metrics = self.objective(self.model, *batch)
         self.step_metrics = {f"train/{name}": value for name, value in metrics.items()}
         return loss

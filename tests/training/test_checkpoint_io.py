@@ -121,6 +121,7 @@ def test_links_share_a_version_not_a_future(tmp_path: Path) -> None:
     io.save_checkpoint({"step": 2}, last)
     assert read_checkpoint(best) == {"step": 1}
     link_atomically(best, last)
+    io.save_checkpoint({"step": 3}, best)
     assert read_checkpoint(last) == {"step": 1}
     assert names(tmp_path) == ["best.ckpt", "last.ckpt"]
 

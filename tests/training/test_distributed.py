@@ -9,6 +9,9 @@ import pytorch_lightning as pl
 import torch
 from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
 
+from genmodels.errors import Interrupted
+from genmodels.launch import launch
+from genmodels.training import read_checkpoint
 from genmodels.training.curves import read_metrics
 
 TWO = {"devices": 2, "strategy": "ddp_fork"}
@@ -63,13 +66,32 @@ def test_validation_figure_does_not_depend_on_the_number_of_ranks(count: int, tm
 
 
 def test_two_ranks_resume_exactly(tmp_path: Path) -> None:
-    options = {"max_epochs": 3, "every_n_steps": 3, **TWO}
-    train(tmp_path / "straight", extra=[Dump()], **options)
-    with pytest.raises(Exception, match="Interrupted at step 6"):
-        train(tmp_path / "stopped", extra=[OneRankIsTold()], **options)
-    train(tmp_path / "stopped", resume=True, extra=[Dump()], **options)
-    straight, resumed = (torch.load(tmp_path / name / "end1.pt", weights_only=True) for name in ("straight", "stopped"))
-    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    train(tmp_path / "straight", extra=[Dump()], max_epochs=3, **TWO)
+    train(tmp_path / "stopped", max_steps=6, **TWO)
+    train(tmp_path / "stopped", resume=True, extra=[Dump()], max_epochs=3, **TWO)
+    assert_same_end(tmp_path / "stopped", tmp_path / "straight")
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_rank_stops_both_in_the_same_step(tmp_path: Path) -> None:
+    """In processes that `launch` has started, as the front door does it."""
+    train(tmp_path / "straight", extra=[Dump()], max_epochs=3, **TWO)
+    with pytest.raises(Interrupted, match="Interrupted at step 6"):
+        launch(train_and_tell_one_rank, 2, tmp_path / "stopped")
+    assert read_checkpoint(tmp_path / "stopped" / "checkpoints" / "last.ckpt")["global_step"] == 6
+    train(tmp_path / "stopped", resume=True, extra=[Dump()], max_epochs=3, **TWO)
+    assert_same_end(tmp_path / "stopped", tmp_path / "straight")
+
+
+def assert_same_end(found: Path, expected: Path) -> None:
+    for rank in (0, 1):
+        a, b = (torch.load(folder / f"end{rank}.pt", weights_only=True) for folder in (found, expected))
+        assert all(torch.equal(a[name], b[name]) for name in b)
+
+
+def train_and_tell_one_rank(folder: Path) -> None:
+    torch.set_num_threads(1)
+    train(folder, extra=[OneRankIsTold()], max_epochs=3, devices=2, strategy="ddp")
 
 
 class OneRankIsTold(pl.Callback):

@@ -16,17 +16,30 @@ from genmodels.training.initialization import initialize_from
 from genmodels.training.seeding import mixed_seed, seeded
 
 
-def test_noise_depends_on_seed_step_and_rank_alone(tmp_path: Path) -> None:
-    """The first losses of three runs: same seed with another history of draws, and another seed."""
-    losses = []
-    for name, seed, draws in (("a", 0, 0), ("b", 0, 5), ("c", 1, 0)):
-        torch.manual_seed(draws)
-        torch.rand(draws)
-        lightning = module(DiagonalGaussian((1, 8, 8), 17, dropout=0.2), seed=seed)
-        trainer(tmp_path / name, standard_callbacks(), max_steps=2).fit(lightning, datamodule=digits())
-        losses.append(read_metrics(tmp_path / name / "metrics.csv")["train/bits_per_dim"][1])
-    assert losses[0] == losses[1]
-    assert losses[0][0] != losses[2][0]
+class Draws(DiagonalGaussian):
+    """Keeps a number of each call in training, drawn as noise would be."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 8, 8), 17)
+        self.drawn: list[float] = []
+
+    def log_prob(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        if self.training:
+            self.drawn.append(torch.rand(()).item())
+        return super().log_prob(x, y)
+
+
+def test_noise_depends_on_seed_and_batch_alone(tmp_path: Path) -> None:
+    """Three runs: another history of draws before, and another seed. Two batches make a step."""
+    runs = []
+    for name, seed, history in (("a", 0, 0), ("b", 0, 5), ("c", 1, 0)):
+        torch.manual_seed(history)
+        model = Draws()
+        run = trainer(tmp_path / name, standard_callbacks(), max_steps=4, accumulate_grad_batches=2)
+        run.fit(module(model, seed=seed), datamodule=digits())
+        runs.append(model.drawn)
+    assert runs[0] == runs[1]
+    assert len(set(runs[0] + runs[2])) == 2 * len(runs[0]) == 2 * (1 + 8)
 
 
 def test_seeds_do_not_collide() -> None:

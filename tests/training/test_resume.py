@@ -17,6 +17,7 @@ from training_toys import train
 
 from genmodels.errors import Interrupted
 from genmodels.training import Checkpoints, read_checkpoint
+from genmodels.training.curves import read_metrics
 
 HUNDRED_STEPS = {"max_epochs": 25, "every_n_steps": 3}
 
@@ -61,15 +62,33 @@ def test_every_checkpoint_resumes_exactly(name: str, tmp_path: Path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr("training_toys.Checkpoints", Archive)
         train(straight, **SCHEDULES[name])
-    versions = sorted((straight / "versions").iterdir())
-    assert len(versions) >= 2
-    for version in versions[:-1]:
-        resumed = tmp_path / version.stem
+    assert resumed_from_every_version(straight, straight, tmp_path, SCHEDULES[name]) >= 2
+
+
+def resumed_from_every_version(run: Path, straight: Path, scratch: Path, options: dict[str, Any]) -> int:
+    """Resume from each version that `run` has archived, expect the end of `straight`, and count them."""
+    versions = sorted((run / "versions").iterdir())
+    for version in versions:
+        resumed = scratch / version.stem
         (resumed / "checkpoints").mkdir(parents=True)
         shutil.copy(version, resumed / "checkpoints" / "last.ckpt")
-        shutil.copy(straight / "metrics.csv", resumed)
-        train(resumed, resume=True, **SCHEDULES[name])
+        shutil.copy(run / "metrics.csv", resumed)
+        train(resumed, resume=True, **options)
         assert_same_run(resumed, straight)
+    return len(versions)
+
+
+def test_last_checkpoint_waits_for_the_end_of_an_accumulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validations after batches 2 and 4 of four, steps after 3 and 4."""
+    monkeypatch.setattr("training_toys.Checkpoints", Archive)
+    train(tmp_path, max_epochs=1, accumulate_grad_batches=3, val_check_interval=2)
+    versions = sorted((tmp_path / "versions").iterdir())
+    assert [read_checkpoint(version)["global_step"] for version in versions] == [1, 2]
+
+
+def test_the_last_weights_are_validated(tmp_path: Path) -> None:
+    train(tmp_path, max_steps=7)
+    assert read_metrics(tmp_path / "metrics.csv")["val/bits_per_dim"][0] == [4, 7]
 
 
 def test_last_checkpoint_is_of_the_last_step(tmp_path: Path) -> None:
@@ -99,7 +118,10 @@ def test_a_stopped_process_resumes_exactly(sent: signal.Signals, hundred_steps: 
     """Stopped at some moment: in a step, a validation, or while a checkpoint is written."""
     script = Path(__file__).with_name("train_toy.py")
     process = subprocess.Popen(
-        [sys.executable, script, tmp_path, json.dumps(HUNDRED_STEPS)], stdout=subprocess.PIPE, text=True
+        [sys.executable, script, tmp_path, json.dumps(HUNDRED_STEPS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     metrics = tmp_path / "metrics.csv"
     while not metrics.exists() or metrics.stat().st_size < 2000:
@@ -112,7 +134,7 @@ def test_a_stopped_process_resumes_exactly(sent: signal.Signals, hundred_steps: 
     assert last < 100, "the signal came too late to test anything"
     if sent != signal.SIGKILL:
         expected = f"Interrupted at step {last}; resume with: python train.py resume={tmp_path}"
-        assert output.strip().splitlines()[-1] == expected
+        assert output.strip() == expected
     train(tmp_path, resume=True, **HUNDRED_STEPS)
     assert_same_run(tmp_path, hundred_steps)
 
@@ -161,15 +183,20 @@ class Press(pl.Callback):
     ],
     ids=lambda value: f"{value.name} {value.step}.{value.batch}" if isinstance(value, Press) else str(value),
 )
-def test_ctrl_c_anywhere_resumes_exactly(press: Press, options: dict[str, Any], tmp_path: Path) -> None:
+def test_ctrl_c_anywhere_resumes_exactly(
+    press: Press, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = {"max_epochs": 3, **options}
     train(tmp_path / "straight", **options)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted):
         train(tmp_path / "stopped", extra=[press], **options)
     assert signal.getsignal(signal.SIGINT) is handler
-    train(tmp_path / "stopped", resume=True, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr("training_toys.Checkpoints", Archive)
+        train(tmp_path / "stopped", resume=True, **options)
     assert_same_run(tmp_path / "stopped", tmp_path / "straight")
+    assert resumed_from_every_version(tmp_path / "stopped", tmp_path / "straight", tmp_path, options) >= 1
 
 
 def assert_same_run(found: Path, expected: Path) -> None:

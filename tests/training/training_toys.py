@@ -45,7 +45,7 @@ class DiagonalGaussian(DataInitialized):
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         v = x + torch.rand(x.shape, device=x.device) if self.levels else x
-        if self._pending:
+        if self.is_pending:
             self.loc.data.copy_(v.mean(0))
             self.log_scale.data.copy_((v.std(0) + 0.1).log())
             self._done()
@@ -125,7 +125,7 @@ def train(
 ) -> pl.Trainer:
     """Train the Gaussian on digits, with dropout, averaging, warm-up and augmentation, or go on with that."""
     torch.manual_seed(0)
-    fitted = trainer(folder, [*extra, *standard_callbacks(every_n_steps)], **options)
+    fitted = trainer(folder, [*standard_callbacks(every_n_steps), *extra], **options)
     checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
     fitted.fit(
         module(DiagonalGaussian((1, 8, 8), 17, dropout=0.2)),
