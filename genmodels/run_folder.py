@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -57,9 +57,11 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         try:
             config = OmegaConf.load(self._config)
-            return to_plain(config)  # type: ignore[arg-type]
-        except (YAMLError, OmegaConfBaseException, AssertionError) as error:
+            if isinstance(config, DictConfig):
+                return to_plain(config)
+        except (YAMLError, OmegaConfBaseException) as error:
             raise UserError(f"{self._config} cannot be read: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{self._config} cannot be read: it holds no keys")
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_atomically(self._config, OmegaConf.to_yaml(OmegaConf.create(config)))

@@ -52,6 +52,8 @@ SUPPLIED = {
 def check(config: Mapping[str, Any]) -> None:
     """Raise one UserError that tells every mistake in a training config, a sentence each."""
     _raise(kind_errors(config))
+    values = {key: value for key, value in config.items() if not isinstance(value, Mapping)}
+    _raise(argument_errors(TrainConfig, values, complete=False))  # first: the nodes may take a wrong one over
     _raise(argument_errors(TrainConfig, config, supplied=SUPPLIED))
     _raise(combination_errors(config))
 

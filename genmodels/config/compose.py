@@ -33,9 +33,14 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
 
 def compose(overrides: Sequence[str] = (), config_name: str = "config") -> dict[str, Any]:
     """The plain config that `python train.py <overrides>` would run with, the run folder left aside."""
+    return to_plain(compose_unresolved(overrides, config_name))
+
+
+def compose_unresolved(overrides: Sequence[str], config_name: str) -> DictConfig:
+    """The same with interpolations and missing values still in it."""
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = hydra_compose(config_name, overrides=list(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(config)  # ${hydra:runtime.choices...} asks for it
     with flag_override(config, ["struct", "readonly"], False):
         del config["hydra"]
-    return to_plain(config)
+    return config

@@ -4,6 +4,7 @@ import errno
 import re
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
@@ -13,9 +14,10 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
+from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from genmodels.config.compose import compose, group_names
+from genmodels.config.compose import compose_unresolved, group_names
 from genmodels.config.nodes import unknown_key
 from genmodels.config.targets import nearest
 from genmodels.errors import UserError
@@ -95,13 +97,12 @@ def _composition(error: Exception, config_name: str) -> str:
 
 def _unknown_override(key: str, config_name: str) -> str:
     """Name the nearest key to the right of the part of `key` that exists."""
-    here: object = compose(_group_choices(sys.argv[1:]), config_name)
+    here: Any = OmegaConf.to_container(compose_unresolved(_group_choices(sys.argv[1:]), config_name))
     parts = re.split(r"[./]", key)
     for depth, part in enumerate(parts):
         if not isinstance(here, dict) or part not in here:
-            path = ".".join(parts[:depth])
-            known = {str(name) for name in here if not str(name).startswith("_")} if isinstance(here, dict) else set()
-            return unknown_key(path, part, known)
+            known = {name for name in here if not name.startswith("_")} if isinstance(here, dict) else set()
+            return unknown_key(".".join(parts[:depth]), part, known)
         here = here[part]
     return f"{key} cannot be set"
 

@@ -1,0 +1,109 @@
+"""A whole config is held against what it will build, before anything is built."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from genmodels.config.checks import check
+from genmodels.config.compose import CONFIG_DIR, compose
+from genmodels.config.targets import build, resolve
+from genmodels.errors import UserError
+
+MODELS = sorted(path.stem for path in (CONFIG_DIR / "model").glob("*.yaml"))
+DATA = sorted(path.stem for path in (CONFIG_DIR / "data").glob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (CONFIG_DIR / "experiment").glob("*.yaml"))
+OTHERS = [
+    f"{group}={path.stem}"
+    for group in ("optimizer", "scheduler", "trainer", "logger", "callbacks", "objective")
+    for path in sorted((CONFIG_DIR / group).glob("*.yaml"))
+]
+
+
+def _told(config: dict[str, Any]) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        check(config)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [*itertools.product(MODELS, ("digits", "binarized_mnist", "cifar10", "toy2d")), *(("nice_small", d) for d in DATA)],
+)
+def test_every_model_meets_every_kind_of_data(model: str, data: str) -> None:
+    config = compose([f"model={model}", f"data={data}"])
+    if config["data"]["levels"] is None and not model.startswith("nice"):
+        assert "is a model of images" in _told(config)[0]
+    else:
+        check(config)
+    assert config["name"] == f"{model}-{data}"
+
+
+@pytest.mark.parametrize("choice", OTHERS)
+def test_every_other_choice_passes(choice: str) -> None:
+    if choice in ("trainer=gpu", "trainer=ddp"):
+        pytest.skip("needs a GPU")
+    check(compose([choice, "trainer.max_steps=100"]))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_passes(name: str) -> None:
+    check(compose([f"experiment={name}"]))
+
+
+def test_the_models_objective_yields_to_the_command_line() -> None:
+    config = compose(["model=glow", "objective=nll"])
+    assert config["objective"]["_target_"].startswith("genmodels.objectives")
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    config = compose(["+model.widht=1", "model.num_steps=2.5", "data.flip=3", "callbacks.ema.decay=high"])
+    assert sorted(_told(config)) == [
+        "callbacks.ema.decay must be a number or null, got 'high'",
+        "data.flip must be true or false, got 3",
+        "model.num_steps must be an integer, got 2.5",
+        "unknown key model.widht: did you mean model.width?",
+    ]
+
+
+def test_a_missing_key_is_named() -> None:
+    config = compose()
+    del config["model"]["shape"]
+    assert _told(config) == ["model.shape is missing: Glow needs it"]
+
+
+def test_what_the_program_sets_itself_cannot_be_set() -> None:
+    config = compose(["+trainer.default_root_dir=/tmp"])
+    assert _told(config) == ["trainer.default_root_dir is set by the program itself: leave it out"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["trainer=ddp_cpu", "data.batch_size=63"], "data.batch_size=63 cannot be shared evenly by 2 processes"),
+        (["evaluation.importance_samples=0"], "evaluation.importance_samples must be at least 1, got 0"),
+        (["seed=-1"], "seed must not be negative, got -1"),
+        (["trainer.devices=many"], "trainer.devices must be a number, a list or auto, got 'many'"),
+    ],
+)
+def test_combinations_that_cannot_be(overrides: list[str], sentence: str) -> None:
+    assert _told(compose(overrides))[0].startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "target", ["os.system", "subprocess.run", "genmodels.provenance.subprocess.run", "builtins.eval", "torch.load"]
+)
+def test_only_allowed_targets_are_built(target: str) -> None:
+    with pytest.raises(UserError, match=r"not allowed|is not a class or function"):
+        build({"_target_": target}, "optimizer")
+
+
+def test_a_misspelt_target_names_its_neighbour() -> None:
+    with pytest.raises(UserError, match=r"did you mean genmodels\.models\.Glow\?"):
+        resolve("genmodels.models.Glwo", "model")
+
+
+def test_values_that_a_constructor_refuses_are_mistakes() -> None:
+    node = compose(["model=realnvp_small", "model.alpha=0.7"])["model"]
+    with pytest.raises(UserError, match=r"model: alpha must lie in \(0, 0\.5\)"):
+        build(node, "model")

@@ -1,0 +1,23 @@
+"""What may change about a run that is taken up again."""
+
+import pytest
+
+from genmodels.config.compose import compose
+from genmodels.config.resuming import resumed_config
+from genmodels.errors import UserError
+
+
+def test_limits_and_callbacks_may_change() -> None:
+    saved = compose(["model=nice_small", "trainer.max_steps=5"])
+    overrides = ["resume=somewhere", "trainer.max_steps=9", "+trainer.max_time=00:01:00:00", "callbacks.samples=null"]
+    config = resumed_config(saved, overrides)
+    assert config["trainer"]["max_steps"] == 9
+    assert config["trainer"]["max_time"] == "00:01:00:00"
+    assert config["callbacks"]["samples"] is None
+    assert config["model"] == saved["model"]
+
+
+@pytest.mark.parametrize("override", ["model.width=3", "seed=1", "data.batch_size=8", "optimizer.lr=0.1", "model=glow"])
+def test_what_was_learned_may_not(override: str) -> None:
+    with pytest.raises(UserError, match=override):
+        resumed_config(compose(), ["resume=somewhere", override])

@@ -1,0 +1,110 @@
+"""Every mistake a user can make on the command line ends in a sentence, exit code 2 and no traceback."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import ROOT, Done, run_program
+from omegaconf import OmegaConf
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # set by the programs; put back afterwards
+    return lambda name, *arguments: run_program(name, *arguments, capture=capsys)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("model=glw", "there is no model=glw: did you mean model=glow? model is one of glow, glow_small,"),
+        ("data=cifar", "there is no data=cifar: did you mean data=cifar10?"),
+        ("experiment=nothing_like_it", "there is no experiment=nothing_like_it:"),
+        ("modell=glow", "unknown key modell: did you mean model?"),
+        ("trainer.max_step=3", "unknown key trainer.max_step: did you mean trainer.max_steps?"),
+        ("model.num_step=3", "unknown key model.num_step: did you mean model.num_steps?"),
+        ("+trainer.max_step=3", "unknown key trainer.max_step: did you mean trainer.max_steps?"),
+        ("+typo=1", "unknown key typo: the config takes callbacks, compile,"),
+        ("+typo.key=1", "unknown key typo: the config takes"),
+        ("+seeds=1", "unknown key seeds: did you mean seed?"),
+        ("+seed=1", "seed exists already: leave the + out, seed=..."),
+        ("~sed", "unknown key sed: did you mean seed?"),
+        ("seed=many", "seed must be an integer, got 'many'"),
+        ("seed=1,2", "seed=1,2 names several values: add -m to run them all"),
+        ("seed=[1", "cannot read 'seed=[1': write key=value"),
+        ("seed", "cannot read 'seed': write key=value"),
+        ("model=null", "a group needs one of its options"),
+        ("model.width=64.5", "model.width must be an integer, got 64.5"),
+        ("model.coupling=afine", "model.coupling must be one of affine, additive, got 'afine'"),
+        ("optimizer.lr=-1", "optimizer or scheduler: Invalid learning rate: -1"),
+        ("optimizer._target_=os.system", "optimizer._target_=os.system is not allowed"),
+        ("data.root=${nosuch}", "data.root cannot be resolved: Interpolation key 'nosuch' not found"),
+        ("data=toy2d", "Glow is a model of images, and moons holds vectors of shape [2]"),
+        ("data=cifar10", "CIFAR-10 not found: looked for "),
+        ("data=image_folder", "data.root is not set"),
+        ("model.num_scales=5", "model.num_scales=5 of glow does not fit images of 8x8"),
+        ("model.conditional=yes", "model.conditional must be true or false, got 'yes'"),
+        ("resume=nowhere", "resume=nowhere: there is no such folder"),
+        ("resume=.", "resume=. is not a run folder: it has no config.yaml"),
+    ],
+)
+def test_training(run: Run, tmp_path: Path, override: str, sentence: str) -> None:
+    done = run("train", override)
+    assert done.mistake.startswith(sentence)
+    assert "\n" not in done.mistake
+    assert not list(tmp_path.rglob("*.*"))  # nothing but, perhaps, empty folders
+
+
+def test_a_key_that_belongs_to_another_choice_is_compared_with_the_chosen_one(run: Run) -> None:
+    assert run("train", "model=nice", "model.num_coupling=3").mistake.endswith("did you mean model.num_couplings?")
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "sentence"),
+    [
+        ("evaluate", [], "run is missing: give run=..."),
+        ("evaluate", ["run=nowhere"], "run=nowhere: there is no such folder"),
+        ("evaluate", ["run=nowhere", "split=all"], "split must be one of test, val, train, got 'all'"),
+        ("evaluate", ["run=nowhere", "slit=val"], "unknown key slit: did you mean split?"),
+        ("evaluate", ["run=nowhere", "+samples=3"], "unknown key samples"),
+        ("sample", [], "run is missing: give run=..."),
+        ("sample", ["run=nowhere", "n=few"], "n must be an integer, got 'few'"),
+        ("sample", ["run=nowhere"], "run=nowhere: there is no such folder"),
+    ],
+)
+def test_using_a_run(run: Run, program: str, arguments: list[str], sentence: str) -> None:
+    assert run(program, *arguments).mistake.startswith(sentence)
+
+
+def test_in_a_sweep_the_other_trials_run(run: Run, tmp_path: Path) -> None:
+    tiny = ("model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv")
+    done = run("train", "-m", "model.num_couplings=1,2", *tiny)
+    assert "model.num_couplings=1 leaves half" in done.mistake
+    assert len(list(tmp_path.glob("multirun/*/*/metrics.json"))) == 1
+
+
+def test_from_a_real_shell() -> None:
+    command = [sys.executable, str(ROOT / "train.py"), "model=glw"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("there is no model=glw")
+
+
+@pytest.mark.parametrize("program", ["train", "evaluate", "sample"])
+def test_help_shows_the_values_that_hold(run: Run, program: str) -> None:
+    """A default that the help page quotes is the default of the config."""
+    shown = run(program, "--help").out
+    config = OmegaConf.create(run(program, "--cfg", "job").out)
+    for line in shown.partition("Keys")[2].partition("Examples")[0].splitlines():
+        key, _, value = line.strip().partition(" ")[0].partition("=")
+        if value and not value.startswith("<"):
+            assert str(OmegaConf.select(config, key)) == str(yaml.safe_load(value)), line
