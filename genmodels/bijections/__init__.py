@@ -1,6 +1,7 @@
 """Invertible maps with log-determinants, one idea per file."""
 
 from genmodels.bijections.actnorm import ActNorm
+from genmodels.bijections.actnorm_conv1x1 import ActNormConv1x1
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.batch_norm import FlowBatchNorm
 from genmodels.bijections.compose import Compose, Inverse
@@ -15,6 +16,7 @@ from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
 
 __all__ = [
     "ActNorm",
+    "ActNormConv1x1",
     "Additive",
     "Bijection",
     "Compose",

@@ -26,24 +26,26 @@ class ActNorm(DataInitialized, Bijection):
         self.logs = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if self._pending:
-            self._initialize(x)
-        bias, log_scale = self._parameters_for(x)
-        return (x + bias) * log_scale.exp(), self._log_det(x)
+        if self.is_pending:
+            self.initialize_from(x)
+        bias, scale = (p.view(1, -1, *[1] * (x.dim() - 2)) for p in (self.bias, self.scale()))
+        return (x + bias) * scale, self.log_det(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        bias, log_scale = self._parameters_for(z)
-        return z * torch.exp(-log_scale) - bias, -self._log_det(z)
+        bias, scale = (p.view(1, -1, *[1] * (z.dim() - 2)) for p in (self.bias, self.scale()))
+        return z / scale - bias, -self.log_det(z)
 
-    def _parameters_for(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        shape = (1, -1, *[1] * (x.dim() - 2))
-        return self.bias.view(shape), (self.LOG_SCALE_FACTOR * self.logs).view(shape)
+    def scale(self) -> Tensor:
+        """exp(3 logs), [channels]."""
+        return torch.exp(self.LOG_SCALE_FACTOR * self.logs)
 
-    def _log_det(self, x: Tensor) -> Tensor:
+    def log_det(self, x: Tensor) -> Tensor:
+        """log|det dz/dx| for inputs like x, [B]."""
         positions = x[0, 0].numel()
         return (positions * self.LOG_SCALE_FACTOR * self.logs.sum()).expand(x.shape[0])
 
-    def _initialize(self, x: Tensor) -> None:
+    def initialize_from(self, x: Tensor) -> None:
+        """Set shift and scale so that every channel of x leaves with mean 0 and variance 1."""
         variance, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
         self.bias.copy_(-mean)
         self.logs.copy_(-torch.log(variance.sqrt() + 1e-6) / self.LOG_SCALE_FACTOR)

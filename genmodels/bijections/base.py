@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 def sum_per_sample(x: Tensor) -> Tensor:
     """Sum over everything but the batch. Shapes: [B, ...] -> [B]."""
-    return x.flatten(1).sum(1)
+    return x.sum(dim=tuple(range(1, x.dim())))  # no flatten: it would copy a channels-last tensor
 
 
 class Bijection(nn.Module, ABC):

@@ -40,10 +40,10 @@ class InvertibleConv1x1(Bijection):
         self._cached_inverse: tuple[tuple[object, ...], Tensor] | None = None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._multiply(self.matrix(), x), self._log_det(x)
+        return multiply_channels(self.matrix(), x), self.log_det(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._multiply(self._inverse_matrix(), z), -self._log_det(z)
+        return multiply_channels(self.inverse_matrix(), z), -self.log_det(z)
 
     def matrix(self) -> Tensor:
         """W, [channels, channels]."""
@@ -57,11 +57,13 @@ class InvertibleConv1x1(Bijection):
         diagonal = self.sign * self.weight.diagonal().exp()
         return self.weight.tril(-1) + identity, self.weight.triu(1) + diagonal.diag()
 
-    def _log_det(self, x: Tensor) -> Tensor:
+    def log_det(self, x: Tensor) -> Tensor:
+        """log|det dz/dx| for inputs like x, [B]."""
         log_det = self.weight.diagonal().sum() if self.lu else torch.linalg.slogdet(self.weight).logabsdet
         return (x.shape[2] * x.shape[3] * log_det).expand(x.shape[0])
 
-    def _inverse_matrix(self) -> Tensor:
+    def inverse_matrix(self) -> Tensor:
+        """W^-1, [channels, channels]; kept from call to call where no gradient is asked for."""
         if torch.is_grad_enabled() and self.weight.requires_grad:
             return self._invert()
         # In-place updates (an optimiser's step, loading a state) raise the parameter's version; a move to another
@@ -79,8 +81,10 @@ class InvertibleConv1x1(Bijection):
         right = torch.linalg.solve_triangular(lower, self.permutation.T.double(), upper=False, unitriangular=True)
         return torch.linalg.solve_triangular(upper, right, upper=True).to(self.weight.dtype)
 
-    @staticmethod
-    def _multiply(matrix: Tensor, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            # As a matrix product over channels-last pixels: half the time of a 1x1 convolution for few channels.
-            return F.linear(x.permute(0, 2, 3, 1), matrix.to(x.dtype)).permute(0, 3, 1, 2)
+
+def multiply_channels(matrix: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    """matrix @ x + bias at every pixel, in x's precision also under autocast. Shapes: x [B, C, H, W]."""
+    with torch.autocast(x.device.type, enabled=False):
+        # As a matrix product over channels-last pixels: half the time of a 1x1 convolution for few channels.
+        bias = None if bias is None else bias.to(x.dtype)
+        return F.linear(x.permute(0, 2, 3, 1), matrix.to(x.dtype), bias).permute(0, 3, 1, 2)

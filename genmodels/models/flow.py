@@ -1,5 +1,6 @@
 """A normalizing flow: dequantisation -> bijection -> base, and nothing more."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -78,6 +79,7 @@ class Flow(nn.Module):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The data at latent z, in the data's own type; the inverse of `encode`."""
         v, _ = self.bijection.inverse(z, self._context(y))
+        _warn_of_overflow(v)
         return v if self.dequantization is None else self.dequantization.quantize(v)
 
     @torch.no_grad()
@@ -101,6 +103,17 @@ class Flow(nn.Module):
         if y is None:
             raise UserError("This model is class-conditional and the data has no labels; set model.conditional=false.")
         return F.one_hot(y, self.num_classes).to(self._dtype)
+
+
+def _warn_of_overflow(v: Tensor) -> None:
+    # Cast to pixels, such images would be black without a word.
+    bad = int((~v.isfinite()).flatten(1).any(dim=1).sum())
+    if bad:
+        warnings.warn(
+            f"{bad} of {len(v)} samples are not finite: the inverse of the flow overflowed. It needs more training, "
+            "or a lower temperature.",
+            stacklevel=3,
+        )
 
 
 def image_shape(model: str, shape: Sequence[int]) -> tuple[int, int, int]:

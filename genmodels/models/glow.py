@@ -5,12 +5,12 @@ from typing import Literal
 
 from genmodels.bijections import (
     ActNorm,
+    ActNormConv1x1,
     Additive,
     Bijection,
     Compose,
     Coupling,
     FactorOut,
-    InvertibleConv1x1,
     LearnedTopPrior,
     Reverse,
     Shift,
@@ -79,7 +79,7 @@ class Glow(Flow):
             elementwise = SigmoidAffine() if coupling == "affine" else Additive()
             outputs = elementwise.num_parameters * channels // 2
             net = GlowNet(channels // 2, outputs, width, edge)
-            return Compose([ActNorm(channels), _mixing(permutation, conv1x1, channels), Coupling(net, elementwise)])
+            return Compose([_mixing(permutation, conv1x1, channels), Coupling(net, elementwise)])
 
         def scales(channels: int, remaining: int) -> Bijection:
             steps = [step(4 * channels) for _ in range(num_steps)]
@@ -94,6 +94,8 @@ class Glow(Flow):
 
 
 def _mixing(permutation: str, conv1x1: str, channels: int) -> Bijection:
+    """Actnorm and the permutation of a step."""
     if permutation == "conv1x1":
-        return InvertibleConv1x1(channels, lu=conv1x1 == "lu")
-    return Reverse(channels) if permutation == "reverse" else Shuffle(channels)
+        return ActNormConv1x1(channels, lu=conv1x1 == "lu")
+    fixed = Reverse(channels) if permutation == "reverse" else Shuffle(channels)
+    return Compose([ActNorm(channels), fixed])

@@ -32,11 +32,11 @@ class EdgeAwareConv2d(nn.Module):
 
         Folding costs one pass over the weights instead of a pass over the activations, forward and backward.
         """
-        weight = self.weight if scale is None else self.weight * scale[:, None, None, None]
+        weight = self.weight if scale is None else self.weight * scale.view(-1, 1, 1, 1)
         out = F.conv2d(x, weight, bias, padding=self.padding)
         if self.edge_weight is None:
             return out
-        edge_weight = self.edge_weight if scale is None else self.edge_weight * scale[:, None, None, None]
+        edge_weight = self.edge_weight if scale is None else self.edge_weight * scale.view(-1, 1, 1, 1)
         return out + F.conv2d(self._edge_plane(x), edge_weight)
 
     def _edge_plane(self, x: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class ActNormConv2d(DataInitialized):
         self.logs = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._pending:
+        if self.is_pending:
             self._initialize(self.conv.convolve(x, scale=None, bias=None))
         scale = torch.exp(self.LOG_SCALE_FACTOR * self.logs)
         return self.conv.convolve(x, scale, self.bias * scale)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 class DataInitialized(nn.Module):
     """A layer that can set its parameters from a batch.
 
-    Where `self._pending` is true, a subclass's forward pass sets its parameters first and then calls `self._done()`.
+    Where `self.is_pending` is true, a subclass's forward pass sets its parameters first and then calls `self._done()`.
     """
 
     initialized: Tensor
@@ -25,11 +25,11 @@ class DataInitialized(nn.Module):
         super().__init__()
         self.register_buffer("initialized", torch.tensor(False))
         # A Python flag beside the buffer: reading a buffer in every forward pass would wait for the GPU.
-        self._pending = False
+        self.is_pending = False
 
     def _done(self) -> None:
         self.initialized.fill_(True)
-        self._pending = False
+        self.is_pending = False
 
 
 def _uninitialized(model: nn.Module) -> list[DataInitialized]:
@@ -54,8 +54,8 @@ def initialize(model: nn.Module, run: Callable[[], object]) -> None:
         return
     try:
         for layer in waiting:
-            layer._pending = True
+            layer.is_pending = True
         run()
     finally:
         for layer in waiting:
-            layer._pending = False
+            layer.is_pending = False

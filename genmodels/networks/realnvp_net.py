@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.networks.conv import NormalizedConv2d
+from genmodels.networks.layout import fast_layout
 
 
 class ShiftBatchNorm2d(nn.Module):
@@ -78,7 +79,7 @@ class RealNVPNet(nn.Module):
         return self.conv_out(F.relu(self.norm_out(out), inplace=True))
 
     def _input(self, x: Tensor) -> Tensor:
-        h = self.norm_in(x)
+        h = self.norm_in(fast_layout(x))
         if self.mask is None:
             return F.relu(torch.cat((h, -h), dim=1), inplace=True)
         h = 2.0 * h

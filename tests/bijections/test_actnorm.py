@@ -4,7 +4,7 @@ import contextlib
 
 import torch
 
-from genmodels.bijections import ActNorm, Compose, Coupling, SigmoidAffine
+from genmodels.bijections import ActNorm, ActNormConv1x1, Compose, Coupling, SigmoidAffine
 from genmodels.networks.data_init import initialize, needs_initialization
 from genmodels.networks.glow_net import GlowNet
 
@@ -65,3 +65,18 @@ def test_a_failing_run_leaves_no_layer_waiting_inside_the_forward_pass() -> None
         initialize(actnorm, fail)
     x = torch.randn(8, 3) * 7
     torch.testing.assert_close(actnorm(x)[0], x)
+
+
+def test_merged_with_the_1x1_convolution_it_is_the_same_map() -> None:
+    torch.manual_seed(0)
+    merged = ActNormConv1x1(4).double()
+    apart = Compose([merged.actnorm, merged.conv])
+    x = 3.0 + 2.0 * torch.randn(16, 4, 3, 3, dtype=torch.float64)
+    initialize(merged, lambda: merged(x))
+    for way, other in ((merged, apart), (merged.inverse, apart.inverse)):
+        for value, expected in zip(way(x), other(x), strict=True):
+            torch.testing.assert_close(value, expected)
+    mixed, _ = merged.actnorm(x)
+    torch.testing.assert_close(
+        mixed.std(dim=(0, 2, 3), correction=0), torch.ones(4, dtype=torch.float64), atol=1e-5, rtol=0
+    )

