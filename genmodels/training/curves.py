@@ -1,6 +1,8 @@
 """A picture of metrics.csv."""
 
 import csv
+import math
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,15 @@ Series = dict[str, tuple[list[int], list[float]]]
 
 
 class Curves(pl.Callback):
-    """Draws curves.png after every validation and at the end."""
+    """Draws curves.png after a validation, unless it is only `every_seconds` old, and at the end."""
+
+    def __init__(self, every_seconds: float = 30.0) -> None:
+        self.every_seconds = every_seconds
+        self._drawn_at = -math.inf
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._draw(trainer, pl_module)
+        if time.monotonic() - self._drawn_at >= self.every_seconds:  # half a second: as long as many an epoch
+            self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._draw(trainer, pl_module)
@@ -26,6 +33,7 @@ class Curves(pl.Callback):
     def _draw(self, trainer: pl.Trainer, pl_module: Any) -> None:
         folder = Path(trainer.default_root_dir)
         if trainer.is_global_zero and (folder / "metrics.csv").exists():
+            self._drawn_at = time.monotonic()
             with explaining_full_disk(folder / "curves.png"):
                 draw_curves(read_metrics(folder / "metrics.csv"), pl_module.metric_name, folder / "curves.png")
 

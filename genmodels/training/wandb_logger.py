@@ -60,7 +60,7 @@ class WandbRun(Logger):
             import wandb  # half a second that runs without it need not spend
 
             self._arguments["dir"].mkdir(parents=True, exist_ok=True)  # or wandb writes elsewhere, with a warning
-            quiet = wandb.Settings(silent=True, console="off")
+            quiet = wandb.Settings(silent=True, console="off", disable_job_creation=True)
             try:
                 self._run = wandb.init(resume="allow", settings=quiet, **self._arguments)
             except wandb.errors.Error as error:

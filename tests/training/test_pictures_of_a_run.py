@@ -77,11 +77,13 @@ class Looks(pl.Callback):
         self.seen.append((Path(trainer.default_root_dir) / "curves.png").read_bytes())
 
 
-def test_curves_are_redrawn_after_every_validation(tmp_path: Path) -> None:
-    looks = Looks()
-    train(tmp_path, max_epochs=2, extra=[Curves(), looks])
-    assert len(looks.seen) == 2
-    assert looks.seen[0] != looks.seen[1]
+def test_curves_are_redrawn_after_a_validation_when_due_and_at_the_end(tmp_path: Path) -> None:
+    eager, lazy = Looks(), Looks()
+    train(tmp_path / "eager", max_epochs=2, extra=[Curves(every_seconds=0), eager])
+    train(tmp_path / "lazy", max_epochs=2, extra=[Curves(every_seconds=3600), lazy])
+    assert eager.seen[0] != eager.seen[1]
+    assert lazy.seen[0] == lazy.seen[1]
+    assert (tmp_path / "lazy" / "curves.png").read_bytes() != lazy.seen[1]
 
 
 def test_curves_show_what_was_logged(tmp_path: Path) -> None:
