@@ -11,7 +11,8 @@ from genmodels.bijections.elementwise import Additive, Elementwise, SigmoidAffin
 from genmodels.bijections.gaussian import LearnedTopPrior, Standardize
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
-from genmodels.bijections.preprocessing import Flattened, Logit, Scale, Shift
+from genmodels.bijections.preprocessing import Flattened, Logit, Shift
+from genmodels.bijections.scale import Scale
 from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
 
 __all__ = [

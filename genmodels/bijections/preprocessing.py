@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from genmodels.bijections.base import Bijection, sum_per_sample
 
@@ -50,23 +50,6 @@ class Shift(Bijection):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return z - self.offset, z.new_zeros(z.shape[0])
-
-
-class Scale(Bijection):
-    """z = exp(s) * x with learned s: NICE's last layer (Dinh et al. 2015, Section 3.3). log|det| = sum s.
-
-    Shapes: x, z [B, features].
-    """
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.log_scale = nn.Parameter(torch.zeros(features))
-
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return x * self.log_scale.exp(), self.log_scale.sum().expand(x.shape[0])
-
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return z * torch.exp(-self.log_scale), -self.log_scale.sum().expand(z.shape[0])
 
 
 class Flattened(Bijection):

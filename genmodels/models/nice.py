@@ -24,7 +24,7 @@ class NICE(Flow):
 
     Deviations: pixels are dequantised in [0, 1] for every data set (the paper whitens CIFAR-10 by ZCA and reports
     densities of the whitened data, which are no bits/dim of pixels), and one MLP depth for all couplings (its
-    CIFAR-10 model varies it).
+    CIFAR-10 model varies it), and the scales start from the first batch, see `Scale`.
 
     Args:
         shape: (C, H, W) or (D,); images are read row by row.

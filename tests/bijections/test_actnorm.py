@@ -4,7 +4,7 @@ import contextlib
 
 import torch
 
-from genmodels.bijections import ActNorm, ActNormConv1x1, Compose, Coupling, SigmoidAffine
+from genmodels.bijections import ActNorm, ActNormConv1x1, Compose, Coupling, Scale, SigmoidAffine
 from genmodels.networks.data_init import initialize, needs_initialization
 from genmodels.networks.glow_net import GlowNet
 
@@ -17,6 +17,15 @@ def test_first_batch_is_standardised_per_channel() -> None:
     torch.testing.assert_close(z.mean(dim=(0, 2, 3)), torch.zeros(5, dtype=torch.float64), atol=1e-9, rtol=0)
     torch.testing.assert_close(
         z.var(dim=(0, 2, 3), correction=0), torch.ones(5, dtype=torch.float64), atol=1e-5, rtol=0
+    )
+
+
+def test_nice_scale_starts_at_unit_variance() -> None:
+    x = torch.randn(64, 3, dtype=torch.float64) * torch.tensor([0.01, 1.0, 30.0])
+    scale = Scale(3).double()
+    initialize(scale, lambda: scale(x))
+    torch.testing.assert_close(
+        scale(x)[0].std(dim=0, correction=0), torch.ones(3, dtype=torch.float64), atol=1e-3, rtol=0
     )
 
 
