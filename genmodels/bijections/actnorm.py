@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
-from genmodels.networks.data_init import DataInitialized
+from genmodels.networks.data_init import DataInitialized, standardization
 
 
 class ActNorm(DataInitialized, Bijection):
@@ -46,7 +46,7 @@ class ActNorm(DataInitialized, Bijection):
 
     def initialize_from(self, x: Tensor) -> None:
         """Set shift and scale so that every channel of x leaves with mean 0 and variance 1."""
-        variance, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
-        self.bias.copy_(-mean)
-        self.logs.copy_(-torch.log(variance.sqrt() + 1e-6) / self.LOG_SCALE_FACTOR)
+        bias, log_scale = standardization(x)
+        self.bias.copy_(bias)
+        self.logs.copy_(log_scale / self.LOG_SCALE_FACTOR)
         self._done()

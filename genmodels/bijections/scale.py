@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
-from genmodels.networks.data_init import DataInitialized
+from genmodels.networks.data_init import DataInitialized, standardization
 
 
 class Scale(DataInitialized, Bijection):
@@ -22,7 +22,7 @@ class Scale(DataInitialized, Bijection):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.is_pending:
-            self.log_scale.copy_(-torch.log(x.std(dim=0, correction=0) + 1e-6))
+            self.log_scale.copy_(standardization(x)[1])
             self._done()
         return x * self.log_scale.exp(), self.log_scale.sum().expand(x.shape[0])
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genmodels.networks.data_init import DataInitialized
+from genmodels.networks.data_init import DataInitialized, standardization
 
 
 class EdgeAwareConv2d(nn.Module):
@@ -63,15 +63,12 @@ class ActNormConv2d(DataInitialized):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.is_pending:
-            self._initialize(self.conv.convolve(x, scale=None, bias=None))
+            bias, log_scale = standardization(self.conv.convolve(x, scale=None, bias=None))
+            self.bias.copy_(bias)
+            self.logs.copy_(log_scale / self.LOG_SCALE_FACTOR)
+            self._done()
         scale = torch.exp(self.LOG_SCALE_FACTOR * self.logs)
         return self.conv.convolve(x, scale, self.bias * scale)
-
-    def _initialize(self, out: Tensor) -> None:
-        variance, mean = torch.var_mean(out, dim=(0, 2, 3), correction=0)
-        self.bias.copy_(-mean)
-        self.logs.copy_(-torch.log(variance.sqrt() + 1e-6) / self.LOG_SCALE_FACTOR)
-        self._done()
 
 
 class ZeroConv2d(nn.Module):

@@ -20,6 +20,14 @@ def test_first_batch_is_standardised_per_channel() -> None:
     )
 
 
+def test_a_constant_channel_is_not_blown_up() -> None:
+    x = torch.stack((torch.full((64,), 3.0), torch.randn(64)), dim=1)
+    actnorm = ActNorm(2)
+    initialize(actnorm, lambda: actnorm(x))
+    assert actnorm.scale()[0] == 1.0
+    assert actnorm.bias[0] == -3.0
+
+
 def test_nice_scale_starts_at_unit_variance() -> None:
     x = torch.randn(64, 3, dtype=torch.float64) * torch.tensor([0.01, 1.0, 30.0])
     scale = Scale(3).double()
