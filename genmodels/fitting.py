@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from genmodels.compiling import compile_parts
 from genmodels.config.targets import build
 from genmodels.data import DataModule
 from genmodels.errors import UserError
@@ -69,8 +70,7 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
     parts = parts or build_parts(config)
     module, data = parts.module, parts.data
     if config["compile"]:
-        for child in module.model.children():  # Lightning's logging cannot be compiled, so not the module
-            child.compile()
+        compile_parts(module.model)  # Lightning's logging cannot be compiled, so not the module
     callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items() if node]
     batch_size = data.batch_size * config["trainer"].get("accumulate_grad_batches", 1)
     loggers = build(config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config)

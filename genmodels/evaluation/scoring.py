@@ -117,5 +117,6 @@ def _key(name: str, entry: dict[str, Any], max_images: int | None) -> str:
 
 def _in_words(likelihood: Likelihood) -> str:
     error = "" if likelihood.standard_error is None else f" ± {likelihood.standard_error:.4f}"
-    kind = "exact" if likelihood.exact_or_bound == "exact" else f"bound, K={likelihood.importance_samples}"
+    exact = likelihood.exact_or_bound == "exact"
+    kind = "exact, one sample is enough" if exact else f"bound, K={likelihood.importance_samples}"
     return f"{likelihood.mean:.4f}{error} {likelihood.unit} ({kind}, {likelihood.num_images:,} examples)"
