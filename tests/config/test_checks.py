@@ -83,6 +83,10 @@ def test_what_the_program_sets_itself_cannot_be_set() -> None:
         (["trainer=ddp_cpu", "data.batch_size=63"], "data.batch_size=63 cannot be shared evenly by 2 processes"),
         (["evaluation.importance_samples=0"], "evaluation.importance_samples must be at least 1, got 0"),
         (["seed=-1"], "seed must not be negative, got -1"),
+        (
+            ["trainer.num_nodes=2", "trainer=cpu"],
+            "trainer.num_nodes=2 needs a launcher that starts the program on each",
+        ),
         (["trainer.devices=many"], "trainer.devices must be a number, a list or auto, got 'many'"),
     ],
 )
