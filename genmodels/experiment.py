@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from genmodels.config.checks import check
-from genmodels.config.devices import local_processes
+from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
 from genmodels.errors import Interrupted, UserError
 from genmodels.evaluation.scoring import score_run
 from genmodels.finished import Run, load_run
 from genmodels.fitting import Parts, build_parts, fit
-from genmodels.launch import global_rank, launch, started_by_a_launcher
+from genmodels.launch import launch
 from genmodels.provenance import provenance
 from genmodels.run_folder import RunFolder
 from genmodels.training.checkpoint_io import read_checkpoint

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -75,22 +77,37 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
     batch_size = data.batch_size * config["trainer"].get("accumulate_grad_batches", 1)
     loggers = build(config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config)
     try:
-        trainer = build(
-            config["trainer"],
-            "trainer",
-            callbacks=[*callbacks, RunRecord(files, batch_size)],
-            logger=loggers,
-            default_root_dir=folder,
-            use_distributed_sampler=False,
-            plugins=[AtomicCheckpointIO(), *_environment()],
-        )
+        trainer = _build_trainer(config, files, [*callbacks, RunRecord(files, batch_size)], loggers)
         trainer.fit(module, datamodule=data, ckpt_path=str(files.last) if resume else None, weights_only=True)
     except MisconfigurationException as error:
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+        raise UserError(f"trainer: {_one_line(error)}") from error
     finally:
         close_loggers(loggers)
     value = trainer.callback_metrics.get(f"val/{module.metric_name}")
     return None if value is None else float(value)
+
+
+def _build_trainer(
+    config: dict[str, Any], files: RunFolder, callbacks: list[pl.Callback], loggers: list[Logger]
+) -> pl.Trainer:
+    # Lightning would otherwise put checkpoints of its own beside, or in place of, the configured ones.
+    node = {**config["trainer"], "enable_checkpointing": any(isinstance(c, Checkpoint) for c in callbacks)}
+    try:
+        return build(
+            node,
+            "trainer",
+            callbacks=callbacks,
+            logger=loggers,
+            default_root_dir=str(files.path),
+            use_distributed_sampler=False,
+            plugins=[AtomicCheckpointIO(), *_environment()],
+        )
+    except RuntimeError as error:  # what Lightning raises over SLURM settings it cannot serve
+        raise UserError(f"trainer: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _environment() -> list[TorchElasticEnvironment]:

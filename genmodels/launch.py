@@ -24,18 +24,6 @@ from genmodels.errors import Interrupted, UserError
 _TOLD_BY_NAME = {error.__name__: error for error in (UserError, Interrupted)}
 
 
-def started_by_a_launcher() -> bool:
-    """Whether torchrun, srun or the like has started this process as one of several already."""
-    if "LOCAL_RANK" in os.environ:
-        return True
-    return "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
-
-
-def global_rank() -> int:
-    """The rank of this process among all that a launcher started, 0 for a process on its own."""
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0") if started_by_a_launcher() else "0"))
-
-
 def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any:
     """Call `function(*arguments)` in that many new processes and return what rank 0 returns.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from genmodels.config.devices import process_count
+from genmodels.config.devices import process_count, started_by_a_launcher
 from genmodels.config.hints import matches
 from genmodels.config.nodes import type_hints
 from genmodels.config.targets import is_node, resolve
@@ -39,6 +39,9 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     except UserError as error:
         yield str(error)
         return
+    nodes = config["trainer"].get("num_nodes") or 1
+    if nodes > 1 and not started_by_a_launcher():
+        yield f"trainer.num_nodes={nodes} needs a launcher that starts the program on each node: torchrun or srun"
     batch, evaluation = config["data"].get("batch_size"), config["evaluation"]
     if isinstance(batch, int) and batch % processes:
         fitting = max(batch // processes, 1) * processes

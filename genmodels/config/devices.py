@@ -1,5 +1,6 @@
-"""How many processes a trainer node asks for."""
+"""Which processes a trainer node asks for, and which of them this one is."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,3 +38,15 @@ def local_processes(trainer: Mapping[str, Any]) -> int:
         available = f"{torch.cuda.device_count()} GPUs" if on_gpu else "this machine"
         raise UserError(f"trainer.devices={trainer.get('devices')} does not fit {available}")
     return count
+
+
+def started_by_a_launcher() -> bool:
+    """Whether torchrun, srun or the like has started this process as one of several already."""
+    if "LOCAL_RANK" in os.environ:
+        return True
+    return "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+
+
+def global_rank() -> int:
+    """The rank of this process among all that a launcher started, 0 for a process on its own."""
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0") if started_by_a_launcher() else "0"))
