@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from genmodels.evaluation.bits_per_dim import bits_per_dim
 from genmodels.models import Flow, Glow, RealNVP
 from genmodels.networks.data_init import initialize
+from genmodels.objectives.units import bits_per_dim
 
 SHAPE = (3, 32, 32)
 GLOW: dict[str, Any] = {"num_scales": 3, "num_steps": 8, "width": 128}

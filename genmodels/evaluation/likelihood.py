@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
-from genmodels.evaluation.bits_per_dim import bits_per_dim
+from genmodels.objectives.units import in_reported_unit
+from genmodels.training.seeding import mixed_seed, seeded
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ def evaluate_likelihood(
             keep = int(min(len(x), remaining))
             remaining -= keep
             x, y = x[:keep].to(device), None if y is None else y[:keep].to(device)
-            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                torch.manual_seed(_batch_seed(seed, index))
+            with seeded(mixed_seed(seed, "evaluation", index), device):
                 scores.append(_log_mean_weight(model, x, y, samples, rows).cpu())
     finally:
         model.train(was_training)
@@ -104,8 +104,7 @@ def _log_mean_weight(model: Any, x: Tensor, y: Tensor | None, samples: int, rows
 
 
 def _summary(log_likelihood: Tensor, model: Any, samples: int) -> Likelihood:
-    images = model.levels is not None
-    scores = bits_per_dim(log_likelihood, model.shape) if images else -log_likelihood
+    scores = in_reported_unit(log_likelihood, model)
     count = len(scores)
     return Likelihood(
         mean=float(scores.mean()),
@@ -113,9 +112,5 @@ def _summary(log_likelihood: Tensor, model: Any, samples: int) -> Likelihood:
         importance_samples=samples,
         exact_or_bound="exact" if model.exact else "bound",
         num_images=count,
-        unit="bits/dim" if images else "nats",
+        unit="nats" if model.levels is None else "bits/dim",
     )
-
-
-def _batch_seed(seed: int, index: int) -> int:
-    return (seed * 1_000_003 + index) % 2**63

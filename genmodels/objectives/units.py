@@ -1,6 +1,7 @@
 """The unit in which a likelihood is reported: bits per dimension for integer data, nats for continuous data."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -11,11 +12,13 @@ def metric_name(model: Any) -> str:
     return "nll" if model.levels is None else "bits_per_dim"
 
 
-def in_reported_unit(log_prob: Tensor, model: Any) -> Tensor:
-    """Turn log-probabilities in nats, any shape, into the figure that `metric_name(model)` names.
+def bits_per_dim(log_prob: Tensor, shape: Sequence[int]) -> Tensor:
+    """-log_prob / (ln 2 * prod(shape)): nats of discrete data, any shape, to bits/dim; lower is better."""
+    return log_prob / (-math.log(2) * math.prod(shape))
 
-    bits/dim = -log_prob / (ln 2 * C * H * W); vectors stay in nats: nll = -log_prob.
-    """
+
+def in_reported_unit(log_prob: Tensor, model: Any) -> Tensor:
+    """Turn log-probabilities in nats, any shape, into the figure of `metric_name(model)`: bits/dim, or -nats."""
     if model.levels is None:
         return -log_prob
-    return log_prob / (-math.log(2) * math.prod(model.shape))
+    return bits_per_dim(log_prob, model.shape)
