@@ -10,6 +10,7 @@ _UNHELPFUL = (
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     r".*Checkpoint directory .* exists and is not empty.*",
     r".*sync_dist=True.*",
+    r"The `srun` command is available.*",  # nobody asked for SLURM
     r"Grad strides do not match bucket view strides.*",  # 1x1 convolutions; costs nothing one could measure
 )
 
