@@ -1,6 +1,7 @@
 """A whole config is held against what it will build, before anything is built."""
 
 import itertools
+import sys
 from typing import Any
 
 import pytest
@@ -100,6 +101,12 @@ def test_combinations_that_cannot_be(overrides: list[str], sentence: str) -> Non
 def test_only_allowed_targets_are_built(target: str) -> None:
     with pytest.raises(UserError, match=r"not allowed|is not a class or function"):
         build({"_target_": target}, "optimizer")
+
+
+def test_a_module_outside_the_list_is_not_even_imported() -> None:
+    with pytest.raises(UserError, match="not allowed"):
+        resolve("antigravity.geohash", "model")
+    assert "antigravity" not in sys.modules
 
 
 def test_a_misspelt_target_names_its_neighbour() -> None:
