@@ -4,13 +4,16 @@ from genmodels.bijections.actnorm import ActNorm
 from genmodels.bijections.actnorm_conv1x1 import ActNormConv1x1
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.batch_norm import FlowBatchNorm
+from genmodels.bijections.column_split import ColumnSplit
 from genmodels.bijections.compose import Compose, Inverse
 from genmodels.bijections.conv1x1 import InvertibleConv1x1
 from genmodels.bijections.coupling import Coupling, MaskedCoupling, checkerboard
 from genmodels.bijections.elementwise import Additive, Elementwise, SigmoidAffine, TanhAffine
 from genmodels.bijections.gaussian import LearnedTopPrior, Standardize
+from genmodels.bijections.mixture_logistic import MixtureLogistic, ScaleShift
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
+from genmodels.bijections.position_norm import PositionNorm
 from genmodels.bijections.preprocessing import Flattened, Logit, Shift
 from genmodels.bijections.scale import Scale
 from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
@@ -20,6 +23,7 @@ __all__ = [
     "ActNormConv1x1",
     "Additive",
     "Bijection",
+    "ColumnSplit",
     "Compose",
     "Coupling",
     "Elementwise",
@@ -31,10 +35,13 @@ __all__ = [
     "LearnedTopPrior",
     "Logit",
     "MaskedCoupling",
+    "MixtureLogistic",
     "OnHalf",
     "Permutation",
+    "PositionNorm",
     "Reverse",
     "Scale",
+    "ScaleShift",
     "Shift",
     "Shuffle",
     "SigmoidAffine",

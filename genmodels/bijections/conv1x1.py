@@ -12,31 +12,35 @@ class InvertibleConv1x1(Bijection):
 
         z_hw = W x_hw,   log|det| = H * W * log|det W|
 
-    Starts as a random rotation. Two forms: `full` keeps W and takes its log-determinant by `slogdet`, O(C^3), as the
-    official code does by default; `lu` keeps W = P L (U + diag(s)), Equation (10) of the paper, in one C x C matrix:
-    below the diagonal L, above it U, on it log|s|, with P and sign(s) fixed. Its log-determinant is a sum, it cannot
-    become singular, and it has exactly as many parameters as W.
+    Starts as a random rotation, or close to the identity. Two forms: `full` keeps W and takes its log-determinant by
+    `slogdet`, O(C^3), as the official code does by default; `lu` keeps W = P L (U + diag(s)), Equation (10) of the
+    paper, in one C x C matrix: below the diagonal L, above it U, on it log|s|, with P and sign(s) fixed. Its
+    log-determinant is a sum, it cannot become singular, and it has exactly as many parameters as W.
 
     The inverse matrix is kept while parameters do not change (sampling inverts each layer once, not once a batch).
 
+    Args:
+        identity_noise: start at the identity plus normal noise of this deviation (Flow++'s official code: 0.001)
+            instead of at a random rotation.
     Shapes: x, z [B, channels, H, W]. The product runs in the input's precision also under autocast.
     """
 
     permutation: Tensor
     sign: Tensor
 
-    def __init__(self, channels: int, *, lu: bool = True) -> None:
+    def __init__(self, channels: int, *, lu: bool = True, identity_noise: float | None = None) -> None:
         super().__init__()
-        rotation = torch.linalg.qr(torch.randn(channels, channels)).Q
+        noise = torch.randn(channels, channels)
+        start = torch.linalg.qr(noise).Q if identity_noise is None else torch.eye(channels) + identity_noise * noise
         self.lu = lu
         if lu:
-            permutation, lower, upper = torch.linalg.lu(rotation)
+            permutation, lower, upper = torch.linalg.lu(start)
             diagonal = upper.diagonal()
             self.register_buffer("permutation", permutation)
             self.register_buffer("sign", diagonal.sign())
             self.weight = nn.Parameter(lower.tril(-1) + upper.triu(1) + diagonal.abs().log().diag())
         else:
-            self.weight = nn.Parameter(rotation)
+            self.weight = nn.Parameter(start)
         self._cached_inverse: tuple[tuple[object, ...], Tensor] | None = None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
