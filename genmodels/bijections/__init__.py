@@ -2,13 +2,14 @@
 
 from genmodels.bijections.actnorm import ActNorm
 from genmodels.bijections.actnorm_conv1x1 import ActNormConv1x1
+from genmodels.bijections.autoregressive import Autoregressive
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.batch_norm import FlowBatchNorm
 from genmodels.bijections.column_split import ColumnSplit
 from genmodels.bijections.compose import Compose, Inverse
 from genmodels.bijections.conv1x1 import InvertibleConv1x1
 from genmodels.bijections.coupling import Coupling, MaskedCoupling, checkerboard
-from genmodels.bijections.elementwise import Additive, Elementwise, SigmoidAffine, TanhAffine
+from genmodels.bijections.elementwise import Additive, Elementwise, GaussianConditional, SigmoidAffine, TanhAffine
 from genmodels.bijections.gaussian import LearnedTopPrior, Standardize
 from genmodels.bijections.mixture_logistic import MixtureLogistic, ScaleShift
 from genmodels.bijections.multiscale import FactorOut, OnHalf
@@ -22,6 +23,7 @@ __all__ = [
     "ActNorm",
     "ActNormConv1x1",
     "Additive",
+    "Autoregressive",
     "Bijection",
     "ColumnSplit",
     "Compose",
@@ -30,6 +32,7 @@ __all__ = [
     "FactorOut",
     "Flattened",
     "FlowBatchNorm",
+    "GaussianConditional",
     "Inverse",
     "InvertibleConv1x1",
     "LearnedTopPrior",

@@ -90,3 +90,23 @@ class TanhAffine(_ScaledAfterShift):
 
     def _log_scale(self, h: Tensor) -> Tensor:
         return self.scale * torch.tanh(h)
+
+
+class GaussianConditional(Elementwise):
+    """z = (x - m) * exp(-v / 2) with h = (m, v), unbounded: MAF's parametrisation.
+
+    Papamakarios et al. 2017, Equations 2 to 4 and official code: v is the log-variance of a Gaussian with mean m, and
+    z its standard normal noise.
+    """
+
+    num_parameters = 2
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = h.to(x.dtype).chunk(2, dim=1)
+        log_derivative = -0.5 * log_variance
+        return (x - mean) * log_derivative.exp(), log_derivative
+
+    def inverse(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = h.to(z.dtype).chunk(2, dim=1)
+        log_derivative = 0.5 * log_variance
+        return z * log_derivative.exp() + mean, log_derivative

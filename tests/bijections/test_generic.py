@@ -10,6 +10,7 @@ from genmodels.bijections import (
     ActNorm,
     ActNormConv1x1,
     Additive,
+    Autoregressive,
     Bijection,
     ColumnSplit,
     Compose,
@@ -17,6 +18,7 @@ from genmodels.bijections import (
     FactorOut,
     Flattened,
     FlowBatchNorm,
+    GaussianConditional,
     Inverse,
     InvertibleConv1x1,
     LearnedTopPrior,
@@ -39,10 +41,16 @@ from genmodels.bijections import (
 )
 from genmodels.networks.conv import ZeroConv2d
 from genmodels.networks.glow_net import GlowNet
+from genmodels.networks.made import MADENet
 from genmodels.networks.mlp import MLP
 from genmodels.networks.realnvp_net import RealNVPNet
 
 MASK = checkerboard(2, 4)
+
+
+def _random_made() -> MADENet:
+    return MADENet(4, 2, [12, 12], torch.tensor([2, 0, 3, 1]), degrees="random", activation="tanh")
+
 
 # name -> (constructor, shape of one x); x is drawn in (0.05, 0.95), inside the domain of all of them.
 BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
@@ -81,6 +89,9 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "column split": (lambda: ColumnSplit(ActNorm(4)), (2, 2, 4)),
     "position norm": (lambda: PositionNorm((2, 2, 2)), (2, 2, 2)),
     "1x1 convolution near the identity": (lambda: InvertibleConv1x1(3, lu=False, identity_noise=0.001), (3, 2, 2)),
+    "autoregressive": (lambda: Autoregressive(MADENet(4, 2, [9, 9]), GaussianConditional()), (4,)),
+    "autoregressive, random": (lambda: Autoregressive(_random_made(), GaussianConditional()), (4,)),
+    "inverse autoregressive": (lambda: Inverse(Autoregressive(MADENet(4, 2, [9]), GaussianConditional())), (4,)),
     "compose": (lambda: Compose([ActNorm(4), Coupling(MLP(2, 4, 8, 1), SigmoidAffine()), Reverse(4)]), (4,)),
 }
 

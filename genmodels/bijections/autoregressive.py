@@ -1,0 +1,69 @@
+"""Autoregressive flows: every dimension is changed given those before it (Papamakarios et al. 2017, MAF)."""
+
+import torch
+from torch import Tensor
+
+from genmodels.bijections.base import Bijection, sum_per_sample
+from genmodels.bijections.elementwise import Elementwise
+from genmodels.networks.made import MADENet
+
+
+class Autoregressive(Bijection):
+    """z_i = f(x_i; h_i(x_1 .. x_{i-1})), log|det| = sum log f'(x_i).
+
+    From data to latents in one pass of the network: a layer of MAF (Papamakarios et al. 2017, Equation 4). Its
+    `Inverse` is a layer of IAF (Kingma et al. 2016, Equation 10), from latents to data in one pass.
+
+    The other direction is found one dimension after the other. `inverse` updates the hidden activations by what each
+    new dimension adds, about the cost of one pass. `inverse_by_passes` runs the whole network D times, as the papers
+    describe it. `inverse_by_jacobi` runs it until nothing changes any more: at most D times, less where dependence is
+    weak, and all dimensions at once, which suits devices that are slow at many small steps.
+
+    Args:
+        net: h; its order of the dimensions is that of this layer.
+        elementwise: f.
+    Shapes: x, z [B, D].
+    """
+
+    def __init__(self, net: MADENet, elementwise: Elementwise) -> None:
+        super().__init__()
+        self.net = net
+        self.elementwise = elementwise
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z, log_derivative = self.elementwise(x, self.net(x))
+        return z, sum_per_sample(log_derivative)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        log_derivatives = []
+
+        def invert(i: int, h: Tensor) -> Tensor:
+            x, log_derivative = self.elementwise.inverse(z[:, i : i + 1], h)
+            log_derivatives.append(log_derivative)
+            return x
+
+        x = self.net.unroll(z, invert)
+        return x, torch.cat(log_derivatives, dim=1).sum(dim=1)
+
+    def inverse_by_passes(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The same by D passes: the k-th makes the k-th dimension right."""
+        x = torch.zeros_like(z)
+        for _ in range(self.net.features):
+            x, log_derivative = self.elementwise.inverse(z, self.net(x))
+        return x, sum_per_sample(log_derivative)
+
+    @torch.no_grad()
+    def inverse_by_jacobi(self, z: Tensor, tolerance: float = 4.0) -> tuple[Tensor, Tensor]:
+        """The same by fixed-point iteration x <- f^-1(z; h(x)) (Song et al. 2021); no gradients.
+
+        Args:
+            tolerance: largest change at which to stop, in units of floating-point precision at the size of x.
+        """
+        x = torch.zeros_like(z)
+        for _ in range(self.net.features):
+            before = x
+            x, log_derivative = self.elementwise.inverse(z, self.net(x))
+            precision = torch.finfo(x.dtype).eps * (1.0 + x.abs())
+            if ((x - before).abs() <= tolerance * precision).all():
+                break
+        return x, sum_per_sample(log_derivative)
