@@ -35,10 +35,11 @@ class Autoregressive(Bijection):
         return z, sum_per_sample(log_derivative)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        columns = z.split(1, dim=1)
         log_derivatives = []
 
         def invert(i: int, h: Tensor) -> Tensor:
-            x, log_derivative = self.elementwise.inverse(z[:, i : i + 1], h)
+            x, log_derivative = self.elementwise.inverse(columns[i], h)
             log_derivatives.append(log_derivative)
             return x
 

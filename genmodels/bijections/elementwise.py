@@ -109,4 +109,4 @@ class GaussianConditional(Elementwise):
     def inverse(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = h.to(z.dtype).chunk(2, dim=1)
         log_derivative = 0.5 * log_variance
-        return z * log_derivative.exp() + mean, log_derivative
+        return torch.addcmul(mean, z, log_derivative.exp()), log_derivative

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Block = tuple[Tensor, Tensor]  # weight [rows, columns], bias [rows, 1]
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "tanh": torch.tanh}
+Activation = Callable[[Tensor], Tensor]
+# In place: what they overwrite, a linear map's result, nobody needs again.
+ACTIVATIONS: dict[str, Activation] = {"relu": torch.relu_, "tanh": torch.tanh_}
 
 
 class MaskedLinear(nn.Linear):
@@ -96,7 +97,7 @@ class MADENet(nn.Module):
             self.register_buffer(f"degrees{index}", own)
         self.activation = ACTIVATIONS[activation]
         self.layers = nn.ModuleList(MaskedLinear(mask) for mask in self._masks())
-        self._cached: tuple[object, list[list[Block]]] | None = None
+        self._cached: tuple[object, list[_Staircase]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         *hidden, last = self._layers()
@@ -115,21 +116,17 @@ class MADENet(nn.Module):
             choose: (i, h_i [B, outputs_per_dim]) -> x_i [B, 1].
         Returns: [B, D].
         """
-        batch = len(like)
-        inputs = _Rows(self.features, batch, like)
-        hidden = [_Rows(len(d), batch, like) for d in self._hidden_degrees()]
-        for i, blocks in zip(self.order.tolist(), self._steps(), strict=True):
+        *hidden, last = (_Rows(staircase, like.shape[0]) for staircase in self._staircases())
+        inputs = like.new_empty(0, like.shape[0])
+        for step, i in enumerate(self.order.tolist()):
             below = inputs
-            for (weight, bias), rows in zip(blocks, hidden, strict=False):
-                if len(bias):
-                    rows.append(self.activation(torch.addmm(bias, weight, below.known())))
-                below = rows
-            weight, bias = blocks[-1]
-            inputs.append(choose(i, torch.addmm(bias, weight, below.known()).T).T)
-        return inputs.known()[self.order.argsort()].T
+            for rows in hidden:
+                below = rows.grow(step, below, self.activation)
+            inputs = torch.cat((inputs, choose(i, last.block(step, below).t()).t()))
+        return inputs[self.order.argsort()].t()
 
-    def _steps(self) -> list[list[Block]]:
-        """For each step the part of every layer that it needs; kept while no gradient is asked for."""
+    def _staircases(self) -> list["_Staircase"]:
+        """One for each layer; kept while no gradient is asked for."""
         if torch.is_grad_enabled():
             return self._cut()
         key = [version(tensor) for tensor in (*self.parameters(), *self.buffers())]
@@ -137,20 +134,16 @@ class MADENet(nn.Module):
             self._cached = (key, self._cut())
         return self._cached[1]
 
-    def _cut(self) -> list[list[Block]]:
+    def _cut(self) -> list["_Staircase"]:
         """Step d: in each hidden layer the units of degree d, which see d inputs; then the outputs of degree d + 1."""
         first, *middle, last = self._layers()
         counts = [torch.bincount(degrees, minlength=self.features).tolist() for degrees in self._hidden_degrees()]
-        seen = [range(self.features), *(list(itertools.accumulate(count)) for count in counts)]
+        seen = [list(range(self.features)), *(list(itertools.accumulate(count)) for count in counts)]
         outputs = (self.order[:, None] + self.features * torch.arange(self.outputs_per_dim).to(self.order)).flatten()
         weights = [first.weight[:, self.order], *(layer.weight for layer in middle), last.weight[outputs]]
         biases = [first.bias, *(layer.bias for layer in middle), last.bias[outputs]]
-        sizes = [*counts, [self.outputs_per_dim] * self.features]
-        parts = [
-            [(w[:, :n], b[:, None]) for w, b, n in zip(weight.split(size), bias.split(size), columns, strict=True)]
-            for weight, bias, size, columns in zip(weights, biases, sizes, seen, strict=True)
-        ]
-        return [list(step) for step in zip(*parts, strict=True)]
+        counts.append([self.outputs_per_dim] * self.features)
+        return [_Staircase(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
 
     def _layers(self) -> list[MaskedLinear]:
         return cast(list[MaskedLinear], list(self.layers))
@@ -170,23 +163,45 @@ class MADENet(nn.Module):
             layer.mask.copy_(mask)
 
 
+class _Staircase:
+    """The unmasked part of a layer: for each step the rows of weight and bias, and the columns, that enter.
+
+    Args:
+        weight, bias: [units, inputs] and [units], both in the order of the steps.
+        rows: units of each step.
+        columns: inputs that those see, always the first ones.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, rows: list[int], columns: list[int]) -> None:
+        self.weights = [block[:, :n] for block, n in zip(weight.split(rows), columns, strict=True)]
+        self.bias = bias[:, None]
+        self.rows = rows
+        self.up_to = list(itertools.accumulate(rows))
+
+
 class _Rows:
-    """Rows of activations, appended block by block: in one buffer, or joined anew where gradients flow."""
+    """Units [units, B] of a layer, computed step by step: in one buffer, or joined anew where gradients flow."""
 
-    def __init__(self, size: int, batch: int, like: Tensor) -> None:
-        self._buffer = like.new_empty(0 if torch.is_grad_enabled() else size, batch)
-        self._blocks: list[Tensor] = []
-        self._count = 0
+    def __init__(self, layer: _Staircase, batch: int) -> None:
+        self._layer = layer
+        self._in_place = not torch.is_grad_enabled()
+        # Starts as the bias, which addmm_ then adds to.
+        self._buffer = layer.bias.repeat(1, batch) if self._in_place else layer.bias
+        self._blocks = self._buffer.split(layer.rows)
+        self._known = self._buffer.new_empty(0, batch)
 
-    def append(self, block: Tensor) -> None:
-        if torch.is_grad_enabled():
-            self._blocks.append(block)
-        else:
-            self._buffer[self._count : self._count + len(block)] = block
-            self._count += len(block)
+    def block(self, step: int, below: Tensor) -> Tensor:
+        """The units of one step before the activation, from all units known in the layer below."""
+        weight, bias = self._layer.weights[step], self._blocks[step]
+        return bias.addmm_(weight, below) if self._in_place else torch.addmm(bias, weight, below)
 
-    def known(self) -> Tensor:
-        return torch.cat(self._blocks) if self._blocks else self._buffer[: self._count]
+    def grow(self, step: int, below: Tensor, activation: Activation) -> Tensor:
+        """Add the units of one step; returns all units so far."""
+        if self._layer.rows[step]:
+            block = activation(self.block(step, below))
+            up_to = self._layer.up_to[step]
+            self._known = self._buffer[:up_to] if self._in_place else torch.cat((self._known, block))
+        return self._known
 
 
 def _degrees(width: int, features: int, smallest: int, kind: str) -> Tensor:
