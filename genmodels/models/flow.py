@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
-from genmodels.distributions import Base, StandardNormal, UniformDequantization
+from genmodels.distributions import Base, Dequantization, StandardNormal, UniformDequantization
 from genmodels.errors import UserError
 
 
@@ -24,6 +24,7 @@ class Flow(nn.Module):
         levels: number of pixel values, x in 0 .. levels - 1; None for continuous data.
         num_classes: the labels y in 0 .. num_classes - 1 enter the bijection as one-hot context; 0 for none.
         base: density of the latents, standard normal unless given.
+        dequantization: of integer data, uniform unless given.
     """
 
     def __init__(
@@ -33,12 +34,13 @@ class Flow(nn.Module):
         levels: int | None,
         num_classes: int = 0,
         base: Base | None = None,
+        dequantization: Dequantization | None = None,
     ) -> None:
         super().__init__()
         self.shape = tuple(shape)
         self.levels = levels
         self.num_classes = num_classes
-        self.dequantization = None if levels is None else UniformDequantization(levels)
+        self.dequantization = None if levels is None else dequantization or UniformDequantization(levels)
         self.bijection = bijection
         self.base = base or StandardNormal(self.shape)
 

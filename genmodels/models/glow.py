@@ -18,6 +18,7 @@ from genmodels.bijections import (
     SigmoidAffine,
     Squeezed,
 )
+from genmodels.distributions import Dequantization
 from genmodels.errors import UserError
 from genmodels.models.flow import Flow, check_scales, conditional_classes, image_shape
 from genmodels.networks.conv import ZeroConv2d
@@ -49,6 +50,7 @@ class Glow(Flow):
         learn_top: learn mean and scale of the last latent.
         edge: edge-indicator channel in the 3x3 convolutions.
         conditional: give each of `num_classes` classes its own top prior.
+        dequantization: of the pixels; uniform unless given.
     Raises:
         UserError: shape that L cannot divide, no classes to condition on, or a class-conditional model whose top
             prior is not learned.
@@ -68,6 +70,7 @@ class Glow(Flow):
         edge: bool = True,
         conditional: bool = False,
         num_classes: int | None = None,
+        dequantization: Dequantization | None = None,
     ) -> None:
         channels, _, _ = image_shape("glow", shape)
         check_scales("glow", shape, num_scales, num_squeezes=num_scales)
@@ -90,7 +93,9 @@ class Glow(Flow):
             split_prior = ZeroConv2d(2 * channels, 4 * channels, edge=edge)
             return Squeezed(Compose([*steps, FactorOut(rest, split_prior)]))
 
-        super().__init__(Compose([Shift(-0.5), scales(channels, num_scales)]), shape, levels, classes)
+        super().__init__(
+            Compose([Shift(-0.5), scales(channels, num_scales)]), shape, levels, classes, dequantization=dequantization
+        )
 
 
 def _mixing(permutation: str, conv1x1: str, channels: int) -> Bijection:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from genmodels.bijections import Additive, Bijection, Compose, Coupling, Flattened, Permutation, Scale
-from genmodels.distributions import StandardLogistic, StandardNormal
+from genmodels.distributions import Dequantization, StandardLogistic, StandardNormal
 from genmodels.errors import UserError
 from genmodels.models.flow import Flow
 from genmodels.networks.mlp import MLP
@@ -33,6 +33,7 @@ class NICE(Flow):
         num_hidden: hidden layers of each MLP.
         width: units of each hidden layer.
         prior: "logistic" or "normal" density of the latents. Only "normal" makes `encode` standard normal.
+        dequantization: of the pixels; uniform unless given.
     Raises:
         UserError: fewer than two dimensions, or fewer than two couplings (the others would never change).
     """
@@ -45,6 +46,7 @@ class NICE(Flow):
         num_hidden: int = 5,
         width: int = 1000,
         prior: Literal["logistic", "normal"] = "logistic",
+        dequantization: Dequantization | None = None,
     ) -> None:
         features = math.prod(shape)
         if features < 2:
@@ -57,7 +59,7 @@ class NICE(Flow):
         vectors = Compose([_evens_first(features), *couplings, Scale(features)])
         bijection: Bijection = vectors if len(shape) == 1 else Flattened(vectors, shape)
         base = StandardLogistic(shape) if prior == "logistic" else StandardNormal(shape)
-        super().__init__(bijection, shape, levels, base=base)
+        super().__init__(bijection, shape, levels, base=base, dequantization=dequantization)
 
 
 def _evens_first(features: int) -> Permutation:

@@ -17,6 +17,7 @@ from genmodels.bijections import (
     TanhAffine,
     checkerboard,
 )
+from genmodels.distributions import Dequantization
 from genmodels.models.flow import Flow, check_scales, image_shape
 from genmodels.networks.conv import NormalizedConv2d
 from genmodels.networks.realnvp_net import RealNVPNet
@@ -43,6 +44,7 @@ class RealNVP(Flow):
         width: hidden channels at the first scale.
         num_blocks: residual blocks of each coupling network.
         alpha: of the logit preprocessing; 0.05 is the paper's data_constraint 0.9.
+        dequantization: of the pixels; uniform unless given.
     Raises:
         UserError: shape that `num_scales` cannot divide.
     """
@@ -55,6 +57,7 @@ class RealNVP(Flow):
         width: int = 64,
         num_blocks: int = 8,
         alpha: float = 0.05,
+        dequantization: Dequantization | None = None,
     ) -> None:
         channels, height, width_of_image = image_shape("realnvp", shape)
         check_scales("realnvp", shape, num_scales, num_squeezes=num_scales - 1)
@@ -74,7 +77,7 @@ class RealNVP(Flow):
             return Compose([*board, Squeezed(channelwise), Squeezed(FactorOut(rest), order="diagonal")])
 
         flow = scales(channels, (height, width_of_image), width, num_scales)
-        super().__init__(Compose([Logit(alpha), flow]), shape, levels)
+        super().__init__(Compose([Logit(alpha), flow]), shape, levels, dequantization=dequantization)
 
     def decayed_parameters(self) -> list[nn.Parameter]:
         """What the paper's L2 penalty of 5e-5 applies to: weight-norm magnitudes and checkerboard couplings' scales."""
