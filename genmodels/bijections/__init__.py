@@ -14,10 +14,13 @@ from genmodels.bijections.gaussian import LearnedTopPrior, Standardize
 from genmodels.bijections.mixture_logistic import MixtureLogistic, ScaleShift
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
+from genmodels.bijections.planar import Planar
 from genmodels.bijections.position_norm import PositionNorm
 from genmodels.bijections.preprocessing import Flattened, Logit, Shift
+from genmodels.bijections.radial import Radial
 from genmodels.bijections.scale import Scale
 from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
+from genmodels.bijections.whole_set_norm import WholeSetBatchNorm
 
 __all__ = [
     "ActNorm",
@@ -41,7 +44,9 @@ __all__ = [
     "MixtureLogistic",
     "OnHalf",
     "Permutation",
+    "Planar",
     "PositionNorm",
+    "Radial",
     "Reverse",
     "Scale",
     "ScaleShift",
@@ -51,6 +56,7 @@ __all__ = [
     "Squeezed",
     "Standardize",
     "TanhAffine",
+    "WholeSetBatchNorm",
     "checkerboard",
     "squeeze",
     "unsqueeze",

@@ -27,7 +27,9 @@ from genmodels.bijections import (
     MixtureLogistic,
     OnHalf,
     Permutation,
+    Planar,
     PositionNorm,
+    Radial,
     Reverse,
     Scale,
     ScaleShift,
@@ -37,6 +39,7 @@ from genmodels.bijections import (
     Squeezed,
     Standardize,
     TanhAffine,
+    WholeSetBatchNorm,
     checkerboard,
 )
 from genmodels.networks.conv import ZeroConv2d
@@ -92,6 +95,9 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "autoregressive": (lambda: Autoregressive(MADENet(4, 2, [9, 9]), GaussianConditional()), (4,)),
     "autoregressive, random": (lambda: Autoregressive(_random_made(), GaussianConditional()), (4,)),
     "inverse autoregressive": (lambda: Inverse(Autoregressive(MADENet(4, 2, [9]), GaussianConditional())), (4,)),
+    "planar": (lambda: Planar(3), (3,)),
+    "radial": (lambda: Radial(3), (3,)),
+    "batch norm, whole set": (lambda: WholeSetBatchNorm(4), (4,)),
     "compose": (lambda: Compose([ActNorm(4), Coupling(MLP(2, 4, 8, 1), SigmoidAffine()), Reverse(4)]), (4,)),
 }
 
