@@ -25,7 +25,7 @@ class FlowPP(Flow):
 
     Deviations: which half a coupling changes takes turns instead of the halves trading places (the same functions up
     to the order of the latents), the network's outputs come in blocks instead of interleaved, and convolutions are
-    not weight-normalised (in the official code those of the ImageNet models are).
+    never weight-normalised (in the official code those of the ImageNet 32x32 model are).
 
     Args:
         shape: (C, H, W).

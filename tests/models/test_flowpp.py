@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from genmodels.config.compose import compose
+from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.models import FlowPP, FlowPPDequantization, Glow
 from genmodels.networks.data_init import initialize, needs_initialization
@@ -173,6 +175,28 @@ def test_published_parameter_counts() -> None:
     assert count({"attention": "pointwise"}, attention="pointwise") == 31_443_440
     assert count(affine, **affine) == 32_045_708
     assert count(None, width=104) == 32_324_408
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "published"),
+    [
+        ("cifar10", 31_443_440),
+        ("cifar10_uniform", 32_324_408),
+        ("cifar10_affine", 32_045_708),
+        ("cifar10_no_attention", 31_443_440),
+        ("imagenet32", 168_955_724),
+        ("imagenet64", 73_489_960),
+    ],
+)
+def test_recipes_have_the_published_sizes(recipe: str, published: int) -> None:
+    model = build(compose([f"experiment=flowpp_{recipe}"])["model"], "model")
+    count = _count(model)
+    if recipe == "imagenet32":  # weight-normalised in the official code: a gain for every output channel
+        count += sum(m.bias.numel() for m in model.modules() if isinstance(m, ScaledConv))
+    if recipe == "imagenet64":  # position embeddings that its dequantisation without attention has and never uses
+        count += 4 * 64 * 32 * 96
+    assert count == published
 
 
 @pytest.mark.parametrize(
