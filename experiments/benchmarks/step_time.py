@@ -2,9 +2,10 @@
 
     python experiments/benchmarks/step_time.py [--model glow] [--rounds 10] [--batch 16] [--models genmodels nflows]
 
-Glow (3 scales of 8 steps, width 128) against nflows, normflows and FrEIA, or RealNVP (2 scales, width 32, 2 blocks),
-which no installable library has, on 3x32x32 images of noise. One thread; for each measure the competitors take turns,
-so that a busy machine slows all of them. `floor` is the convolutions of the coupling networks alone.
+Glow (3 scales of 8 steps, width 128) against nflows, normflows and FrEIA, or RealNVP (2 scales, width 32, 2 blocks) or
+Flow++ (the layout of its CIFAR-10 model, 4 blocks of width 48), which no installable library has, on 3x32x32 images of
+noise. One thread; for each measure the competitors take turns, so that a busy machine slows all of them. `floor` is
+the convolutions, and for Flow++ the attention, of the coupling networks alone.
 """
 
 import argparse
@@ -18,20 +19,26 @@ from statistics import median
 from typing import Any
 
 import torch
-from floor import BareConvolutions, glow_networks, realnvp_networks
+from floor import BareConvolutions, BareFlowPP, glow_networks, realnvp_networks
 from peers import LEVELS, PEERS, PeerGlow
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from genmodels.models import Flow, Glow, RealNVP
+from genmodels.models import Flow, FlowPP, Glow, RealNVP
+from genmodels.models.flowpp import CIFAR10_LAYOUT
 from genmodels.networks.data_init import initialize
 from genmodels.objectives.units import bits_per_dim
 
 SHAPE = (3, 32, 32)
 GLOW: dict[str, Any] = {"num_scales": 3, "num_steps": 8, "width": 128}
 REALNVP: dict[str, Any] = {"num_scales": 2, "width": 32, "num_blocks": 2}
-COMPETITORS = {"glow": ["genmodels", *PEERS, "floor"], "realnvp": ["genmodels", "floor"]}
+FLOWPP: dict[str, Any] = {"layout": CIFAR10_LAYOUT, "width": 48, "num_blocks": 4, "num_components": 12, "heads": 4}
+COMPETITORS = {
+    "glow": ["genmodels", *PEERS, "floor"],
+    "realnvp": ["genmodels", "floor"],
+    "flowpp": ["genmodels", "floor"],
+}
 MEASURES = ("train", "log_prob", "sample")
 
 ImageFlow = Flow | PeerGlow
@@ -98,7 +105,9 @@ def _competitors(model: str, names: Sequence[str], batch: int, console: Console)
 def _build(model: str, name: str) -> ImageFlow:
     if name in PEERS:
         return PEERS[name](SHAPE, **GLOW)
-    return Glow(SHAPE, LEVELS, edge=False, **GLOW) if model == "glow" else RealNVP(SHAPE, LEVELS, **REALNVP)
+    if model == "glow":
+        return Glow(SHAPE, LEVELS, edge=False, **GLOW)
+    return RealNVP(SHAPE, LEVELS, **REALNVP) if model == "realnvp" else FlowPP(SHAPE, LEVELS, **FLOWPP)
 
 
 def _flow(name: str, flow: ImageFlow, x: Tensor) -> Competitor:
@@ -136,8 +145,12 @@ def _check(name: str, flow: ImageFlow, x: Tensor) -> None:
 
 
 def _floor(model: str, batch: int) -> Competitor:
-    networks = glow_networks(SHAPE, **GLOW) if model == "glow" else realnvp_networks(SHAPE, **REALNVP)
-    floor = BareConvolutions(networks, batch)
+    floor: BareConvolutions | BareFlowPP
+    if model == "flowpp":
+        floor = BareFlowPP(SHAPE, batch, **FLOWPP)
+    else:
+        networks = glow_networks(SHAPE, **GLOW) if model == "glow" else realnvp_networks(SHAPE, **REALNVP)
+        floor = BareConvolutions(networks, batch)
 
     @torch.no_grad()
     def forward() -> list[Tensor]:
