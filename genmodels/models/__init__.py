@@ -4,7 +4,22 @@ from genmodels.models.flow import Flow
 from genmodels.models.flowpp import FlowPP
 from genmodels.models.flowpp_dequantization import FlowPPDequantization
 from genmodels.models.glow import Glow
+from genmodels.models.iaf import IAF
+from genmodels.models.made import MADE
+from genmodels.models.maf import MAF
+from genmodels.models.maf_mog import MAFMoG
 from genmodels.models.nice import NICE
 from genmodels.models.realnvp import RealNVP
 
-__all__ = ["NICE", "Flow", "FlowPP", "FlowPPDequantization", "Glow", "RealNVP"]
+__all__ = [
+    "IAF",
+    "MADE",
+    "MAF",
+    "NICE",
+    "Flow",
+    "FlowPP",
+    "FlowPPDequantization",
+    "Glow",
+    "MAFMoG",
+    "RealNVP",
+]

@@ -105,6 +105,11 @@ class MADENet(nn.Module):
             x = self.activation(layer(x))
         return last(x)
 
+    @property
+    def output_bias(self) -> nn.Parameter:
+        """[outputs_per_dim * D]."""
+        return self._layers()[-1].bias
+
     def unroll(self, like: Tensor, choose: Callable[[int, Tensor], Tensor]) -> Tensor:
         """x, one dimension after the other, each chosen once the network's outputs for it are known.
 

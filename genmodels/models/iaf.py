@@ -1,0 +1,53 @@
+"""IAF: Inverse Autoregressive Flow (Kingma et al., NIPS 2016, arXiv:1606.04934)."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from genmodels.bijections import Autoregressive, GaussianConditional, Inverse
+from genmodels.errors import UserError
+from genmodels.models.autoregressive import alternating_order, from_data
+from genmodels.models.flow import Flow
+from genmodels.networks.made import MADENet
+
+
+class IAF(Flow):
+    """A stack of MADEs that turn noise into data, each conditioning on the noise it takes in.
+
+        x_i = u_i exp(v_i / 2) + m_i,   (m_i, v_i) = MADE(u_1 .. u_{i-1})     (Equation 10, in MAF's parametrisation)
+
+    The layers of MAF the other way round: samples and the density of samples in one pass, the density of given points
+    in D steps. The paper uses it as the posterior of a variational autoencoder; here it is a density model of its own,
+    as in Papamakarios et al. 2017, Section 3.4. The order of the dimensions is reversed from layer to layer.
+
+    Args:
+        shape: (D,), or (C, H, W): images are read row by row behind a logit.
+        levels: number of pixel values, None for continuous data.
+        num_layers: MADEs.
+        num_hidden: hidden layers of each.
+        width: units of each hidden layer.
+        activation: of the hidden units.
+        alpha: of the logit for images.
+    Raises:
+        UserError: a number that must be at least 1 is not.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        levels: int | None,
+        num_layers: int = 5,
+        num_hidden: int = 2,
+        width: int = 100,
+        activation: Literal["relu", "tanh"] = "relu",
+        alpha: float = 1e-6,
+    ) -> None:
+        if min(num_layers, num_hidden, width) < 1:
+            raise UserError("model.num_layers, model.num_hidden and model.width must be at least 1.")
+        features = math.prod(shape)
+        nets = [
+            MADENet(features, 2, [width] * num_hidden, alternating_order(features, layer), activation=activation)
+            for layer in range(num_layers)
+        ]
+        steps = [Inverse(Autoregressive(net, GaussianConditional())) for net in nets]
+        super().__init__(from_data(steps, shape, alpha), shape, levels)
