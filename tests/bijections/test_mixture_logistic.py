@@ -97,6 +97,17 @@ def test_tiny_scales_are_bounded_and_stay_finite_in_float32() -> None:
     assert h.grad.isfinite().all()
 
 
+def test_the_plateau_between_two_narrow_components_has_a_finite_inverse_and_gradient() -> None:
+    h = torch.tensor([[0.0, 0.0, 0.0, 0.0, -5.0, 5.0, -7.0, -7.0]], requires_grad=True)
+    z = torch.zeros(1, 1, requires_grad=True)
+    x, log_derivative = MixtureLogistic(2).inverse(z, h)
+    assert abs(float(x.detach())) < 5.0
+    x.sum().backward()
+    assert log_derivative.isfinite().all()
+    assert z.grad.isfinite().all()
+    assert h.grad.isfinite().all()
+
+
 def test_gradient_of_the_inverse_is_the_implicit_one() -> None:
     z, h = torch.randn(2, 2).double(), _parameters((2, 2), 3)
     transform = MixtureLogistic(3)

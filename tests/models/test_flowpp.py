@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from genmodels.config.checks import check
 from genmodels.config.compose import compose
 from genmodels.config.targets import build
+from genmodels.distributions import UniformDequantization
 from genmodels.errors import UserError
 from genmodels.models import FlowPP, FlowPPDequantization, Glow
 from genmodels.networks.data_init import initialize, needs_initialization
@@ -156,6 +158,17 @@ def test_any_image_flow_takes_the_variational_dequantisation() -> None:
     model.log_prob(x).mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in noise.parameters())
     assert torch.equal(model.decode(model.encode(x)), x)
+
+
+@pytest.mark.parametrize("name", ["glow_small", "realnvp_small", "nice_small", "flowpp_small"])
+def test_the_dequantisation_is_a_choice_of_every_image_model(name: str) -> None:
+    for choice, expected in (("uniform", UniformDequantization), ("variational_small", FlowPPDequantization)):
+        config = compose([f"model={name}", f"model/dequantization={choice}"])
+        check(config)
+        model = build(config["model"], "model")
+        assert type(model.dequantization) is expected
+        x = torch.randint(0, 17, (2, 1, 8, 8), dtype=torch.uint8)
+        assert model.log_prob(x).isfinite().all()
 
 
 def _count(model: torch.nn.Module) -> int:
