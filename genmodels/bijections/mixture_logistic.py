@@ -115,6 +115,6 @@ def _bisect(z: Tensor, logits: Tensor, means: Tensor, log_scales: Tensor) -> Ten
 def _with_implicit_gradient(x: Tensor, z: Tensor, mixture: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """x as it is, with the gradient that the implicit function theorem gives it: that of one Newton step."""
     value, log_derivative = _logit_cdf(x, *mixture)
-    # On the plateau between two narrow components the slope underflows; a bounded gradient beats infinity times 0.
-    step = (z - value) * torch.exp(-log_derivative.detach().clamp(min=-80.0))
+    # Bisection ends at the edge of a plateau, never on it, so the slope there does not underflow.
+    step = (z - value) * torch.exp(-log_derivative.detach())
     return x + (step - step.detach())
