@@ -11,6 +11,7 @@ from genmodels.bijections.conv1x1 import InvertibleConv1x1
 from genmodels.bijections.coupling import Coupling, MaskedCoupling, checkerboard
 from genmodels.bijections.elementwise import Additive, Elementwise, GaussianConditional, SigmoidAffine, TanhAffine
 from genmodels.bijections.gaussian import LearnedTopPrior, Standardize
+from genmodels.bijections.linear import PLU, QR, Diagonal, Linear, Triangular
 from genmodels.bijections.mixture_logistic import MixtureLogistic, ScaleShift
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
@@ -23,6 +24,8 @@ from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
 from genmodels.bijections.whole_set_norm import WholeSetBatchNorm
 
 __all__ = [
+    "PLU",
+    "QR",
     "ActNorm",
     "ActNormConv1x1",
     "Additive",
@@ -31,6 +34,7 @@ __all__ = [
     "ColumnSplit",
     "Compose",
     "Coupling",
+    "Diagonal",
     "Elementwise",
     "FactorOut",
     "Flattened",
@@ -39,6 +43,7 @@ __all__ = [
     "Inverse",
     "InvertibleConv1x1",
     "LearnedTopPrior",
+    "Linear",
     "Logit",
     "MaskedCoupling",
     "MixtureLogistic",
@@ -56,6 +61,7 @@ __all__ = [
     "Squeezed",
     "Standardize",
     "TanhAffine",
+    "Triangular",
     "WholeSetBatchNorm",
     "checkerboard",
     "squeeze",

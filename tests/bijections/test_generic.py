@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from genmodels.bijections import (
+    PLU,
+    QR,
     ActNorm,
     ActNormConv1x1,
     Additive,
@@ -15,6 +17,7 @@ from genmodels.bijections import (
     ColumnSplit,
     Compose,
     Coupling,
+    Diagonal,
     FactorOut,
     Flattened,
     FlowBatchNorm,
@@ -39,6 +42,7 @@ from genmodels.bijections import (
     Squeezed,
     Standardize,
     TanhAffine,
+    Triangular,
     WholeSetBatchNorm,
     checkerboard,
 )
@@ -98,6 +102,12 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "planar": (lambda: Planar(3), (3,)),
     "radial": (lambda: Radial(3), (3,)),
     "batch norm, whole set": (lambda: WholeSetBatchNorm(4), (4,)),
+    "diagonal": (lambda: Diagonal(4), (4,)),
+    "lower triangle": (lambda: Triangular(4), (4,)),
+    "upper triangle": (lambda: Triangular(4, upper=True), (4,)),
+    "PLU": (lambda: PLU(4), (4,)),
+    "QR": (lambda: QR(4), (4,)),
+    "QR of two reflections": (lambda: QR(4, num_reflections=2), (4,)),
     "compose": (lambda: Compose([ActNorm(4), Coupling(MLP(2, 4, 8, 1), SigmoidAffine()), Reverse(4)]), (4,)),
 }
 

@@ -1,0 +1,178 @@
+"""Linear flows of vectors, z = W x + b, with log-determinants in O(D).
+
+Papamakarios et al. 2021 (Normalizing Flows for Probabilistic Modeling and Inference), Section 3.2: W is never a free
+matrix but a product of factors whose determinants and inverses are cheap, and which cannot become singular.
+"""
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genmodels.bijections.base import Bijection
+
+Key = tuple[object, ...]
+
+
+class Linear(Bijection):
+    """z = W x + b, log|det| = log|det W|.
+
+    The inverse matrix is kept while no gradient is asked for and parameters do not change: sampling inverts each layer
+    once, not once a batch.
+
+    Shapes: x, z [B, features].
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(features))
+        self._cached: tuple[list[Key], Tensor] | None = None
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return F.linear(x, self.matrix(), self.bias), self._log_det().expand(x.shape[0])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return F.linear(z - self.bias, self._inverse_matrix()), -self._log_det().expand(z.shape[0])
+
+    @abstractmethod
+    def matrix(self) -> Tensor:
+        """W, [features, features]."""
+
+    @abstractmethod
+    def _log_det(self) -> Tensor:
+        """log|det W|, a scalar, in O(features)."""
+
+    @abstractmethod
+    def _invert(self) -> Tensor:
+        """W^-1, [features, features]."""
+
+    def _inverse_matrix(self) -> Tensor:
+        if torch.is_grad_enabled():
+            return self._invert()
+        # An update in place raises a parameter's version; a move to another device or dtype gives it new storage.
+        key: list[Key] = [(p._version, p.data_ptr(), p.dtype) for p in self.parameters()]
+        if self._cached is None or self._cached[0] != key:
+            self._cached = (key, self._invert())
+        return self._cached[1]
+
+
+class Diagonal(Linear):
+    """W = diag(exp(s)); starts as the identity."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.log_scale = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x * self.log_scale.exp() + self.bias, self._log_det().expand(x.shape[0])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return (z - self.bias) * torch.exp(-self.log_scale), -self._log_det().expand(z.shape[0])
+
+    def matrix(self) -> Tensor:
+        return self.log_scale.exp().diag()
+
+    def _log_det(self) -> Tensor:
+        return self.log_scale.sum()
+
+    def _invert(self) -> Tensor:
+        return torch.exp(-self.log_scale).diag()
+
+
+class Triangular(Linear):
+    """W triangular with diagonal exp(s), which stands on the diagonal of the parameter; starts as the identity.
+
+    Args:
+        upper: above the diagonal instead of below. Either is an affine autoregressive flow with linear conditioner.
+    """
+
+    def __init__(self, features: int, *, upper: bool = False) -> None:
+        super().__init__(features)
+        self.upper = upper
+        self.weight = nn.Parameter(torch.zeros(features, features))
+
+    def matrix(self) -> Tensor:
+        triangle = self.weight.triu(1) if self.upper else self.weight.tril(-1)
+        return triangle + self.weight.diagonal().exp().diag()
+
+    def _log_det(self) -> Tensor:
+        return self.weight.diagonal().sum()
+
+    def _invert(self) -> Tensor:
+        return torch.linalg.solve_triangular(self.matrix(), _identity(self.bias), upper=self.upper)
+
+
+class PLU(Linear):
+    """W = P L U: a fixed permutation, L unit-lower, U upper with diagonal sign * exp(s).
+
+    Kingma & Dhariwal 2018, Equation (10), for vectors; see `InvertibleConv1x1` for pixels. P and the signs are those of
+    the random rotation that W starts as. L, U and s share one D x D matrix.
+    """
+
+    permutation: Tensor
+    sign: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        rotation = torch.linalg.qr(torch.randn(features, features)).Q
+        permutation, lower, upper = torch.linalg.lu(rotation)
+        diagonal = upper.diagonal()
+        self.register_buffer("permutation", permutation)
+        self.register_buffer("sign", diagonal.sign())
+        self.weight = nn.Parameter(lower.tril(-1) + upper.triu(1) + diagonal.abs().log().diag())
+
+    def matrix(self) -> Tensor:
+        lower, upper = self._factors()
+        return self.permutation @ lower @ upper
+
+    def _log_det(self) -> Tensor:
+        return self.weight.diagonal().sum()
+
+    def _invert(self) -> Tensor:
+        lower, upper = self._factors()
+        right = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
+        return torch.linalg.solve_triangular(upper, right, upper=True)
+
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        diagonal = self.sign * self.weight.diagonal().exp()
+        return self.weight.tril(-1) + _identity(self.bias), self.weight.triu(1) + diagonal.diag()
+
+
+class QR(Linear):
+    """W = Q R: a product of Householder reflections and an upper triangle with diagonal exp(s).
+
+        Q = H_1 .. H_K,   H_k = I - 2 v_k v_k' / v_k'v_k     (Tomczak & Welling 2016, Equation 10)
+
+    R starts as the identity, Q as a random rotation or reflection.
+
+    Args:
+        num_reflections: K; all of D reach every rotation (or reflection), fewer a part of them. None: D.
+    """
+
+    def __init__(self, features: int, num_reflections: int | None = None) -> None:
+        super().__init__(features)
+        self.vectors = nn.Parameter(torch.randn(features if num_reflections is None else num_reflections, features))
+        self.weight = nn.Parameter(torch.zeros(features, features))
+
+    def matrix(self) -> Tensor:
+        return self._rotation() @ self._upper()
+
+    def _log_det(self) -> Tensor:
+        return self.weight.diagonal().sum()
+
+    def _invert(self) -> Tensor:
+        return torch.linalg.solve_triangular(self._upper(), self._rotation().T, upper=True)
+
+    def _rotation(self) -> Tensor:
+        rotation = _identity(self.bias)
+        for v in self.vectors:
+            rotation = rotation - torch.outer(rotation @ v, v * (2.0 / v.dot(v)))
+        return rotation
+
+    def _upper(self) -> Tensor:
+        return self.weight.triu(1) + self.weight.diagonal().exp().diag()
+
+
+def _identity(like: Tensor) -> Tensor:
+    return torch.eye(len(like), dtype=like.dtype, device=like.device)
