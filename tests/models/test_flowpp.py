@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from genmodels.bijections import Coupling
 from genmodels.config.checks import check
 from genmodels.config.compose import compose
 from genmodels.config.targets import build
@@ -72,6 +73,12 @@ def test_the_noise_has_the_density_that_its_log_weight_claims(options: dict) -> 
             torch.distributions.Normal(0.0, 1.0).log_prob(eps[index]).sum() - torch.linalg.slogdet(jacobian).logabsdet
         )
         torch.testing.assert_close(log_weight[index], -log_q - 16 * torch.log(torch.tensor(17.0).double()))
+
+
+def test_halves_take_turns_in_each_run_of_couplings() -> None:
+    """3 columns, 2 channels, 2 columns."""
+    turns = [m.swap for m in _tiny().bijection.modules() if isinstance(m, Coupling)]
+    assert turns == [False, True, False, False, True, False, True]
 
 
 def test_the_noise_depends_on_the_image() -> None:
