@@ -7,6 +7,7 @@ from genmodels.config.devices import process_count, started_by_a_launcher
 from genmodels.config.hints import matches
 from genmodels.config.nodes import type_hints
 from genmodels.config.targets import is_node, resolve
+from genmodels.distributions.energies import ENERGIES
 from genmodels.errors import UserError
 
 
@@ -52,5 +53,8 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     for key, smallest in (("importance_samples", 1), ("batch_size", 1), ("max_images", 1)):
         if evaluation[key] is not None and evaluation[key] < smallest:
             yield f"evaluation.{key} must be at least {smallest}, got {evaluation[key]}"
+    name, objective = config["data"].get("name"), config["objective"]["_target_"]
+    if name in ENERGIES and not objective.endswith(".ReverseKL"):
+        yield f"data.name={name} is a density to be fitted, not a set of examples: choose objective=reverse_kl"
     if config["seed"] < 0:
         yield f"seed must not be negative, got {config['seed']}"

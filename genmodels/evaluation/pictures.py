@@ -1,6 +1,7 @@
 """Samples as picture files."""
 
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 
 _SMALLEST_TILE = 64  # pixels; smaller images are enlarged so that one can see them
 _GAP = 2
+_SIDE = 4.0  # densities on the plane are shown on [-4, 4] x [-4, 4]
+_DENSITY_POINTS = 200
 
 
 def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None = None) -> None:
@@ -47,5 +50,30 @@ def save_scatter(points: Tensor, path: str | Path) -> None:
     x, y = points.cpu().numpy().T
     axes.scatter(x, y, s=4, alpha=0.5, linewidths=0)
     axes.set_aspect("equal")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure).print_png(path)
+
+
+def save_densities(
+    log_densities: Mapping[str, Callable[[Tensor], Tensor]], path: str | Path, device: torch.device
+) -> None:
+    """Write densities on the plane as one PNG, side by side, brightest where the first is highest.
+
+    Its folder is created.
+
+    Args:
+        log_densities: by title; points [N, 2] on `device` -> [N], nats.
+        path: the PNG to write.
+        device: of the points.
+    """
+    axis = torch.linspace(-_SIDE, _SIDE, _DENSITY_POINTS, device=device)
+    points = torch.cartesian_prod(axis, axis)
+    images = [f(points).exp().view(_DENSITY_POINTS, -1).T.cpu().numpy() for f in log_densities.values()]
+    figure = Figure(figsize=(4 * len(images), 4.3), layout="constrained")
+    panels = figure.subplots(1, len(images), squeeze=False)[0]
+    highest = images[0].max()
+    for title, image, axes in zip(log_densities, images, panels, strict=True):
+        axes.imshow(image, origin="lower", extent=(-_SIDE, _SIDE, -_SIDE, _SIDE), vmin=0, vmax=highest)
+        axes.set_title(title)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure).print_png(path)

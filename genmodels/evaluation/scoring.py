@@ -7,8 +7,10 @@ import torch
 
 from genmodels.config.targets import build
 from genmodels.errors import UserError
+from genmodels.evaluation.divergence import evaluate_reverse_kl
 from genmodels.evaluation.likelihood import Likelihood, evaluate_likelihood
 from genmodels.finished import Run
+from genmodels.objectives.reverse_kl import ReverseKL
 from genmodels.objectives.units import metric_name
 from genmodels.progress import progress
 
@@ -27,7 +29,8 @@ def score_run(
 ) -> str:
     """Estimate the likelihood of a split and write it to metrics.json, beside figures of other splits and K.
 
-    Of "train" the images are seen without augmentation, in a random order, less what does not fill a batch.
+    Of "train" the images are seen without augmentation, in a random order, less what does not fill a batch. A model
+    that was fitted to a density is also measured by `reverse_kl`, on as many samples of its own.
 
     Args:
         run: with the weights to score.
@@ -39,7 +42,7 @@ def score_run(
         seed: of the noise.
         data_dir: where the data lies, if no longer where the run found it.
 
-    Returns: the figure as a line of text.
+    Returns: the figures, each as a line of text.
     """
     check_at_least(
         1,
@@ -56,16 +59,23 @@ def score_run(
         rows=batch_size,
         seed=seed,
     )
-    name = f"{split}/{metric_name(run.model)}"
-    entry = asdict(likelihood) | {
-        "split": split,
-        "weights": run.weights,
-        "step": run.step,
-        "checkpoint": run.checkpoint.name,
-        "seed": seed,
-    }
-    run.folder.add_metrics(_key(name, entry, max_images), entry)
-    return f"{name} {_in_words(likelihood)}, {run.weights} weights of step {run.step}"
+    figures = {metric_name(run.model): likelihood}
+    objective = build(run.config["objective"], "objective")
+    if isinstance(objective, ReverseKL):
+        figures[objective.metric_name] = evaluate_reverse_kl(run.model, objective, likelihood.num_images, seed)
+    lines = []
+    for metric, figure in figures.items():
+        name = f"{split}/{metric}"
+        entry = asdict(figure) | {
+            "split": split,
+            "weights": run.weights,
+            "step": run.step,
+            "checkpoint": run.checkpoint.name,
+            "seed": seed,
+        }
+        run.folder.add_metrics(_key(name, entry, max_images), entry)
+        lines.append(f"{name} {_in_words(figure)}, {run.weights} weights of step {run.step}")
+    return "\n".join(lines)
 
 
 def evaluation_data(run: Run, batch_size: int, data_dir: str | None = None) -> Any:

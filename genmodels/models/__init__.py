@@ -9,6 +9,8 @@ from genmodels.models.made import MADE
 from genmodels.models.maf import MAF
 from genmodels.models.maf_mog import MAFMoG
 from genmodels.models.nice import NICE
+from genmodels.models.planar import PlanarFlow
+from genmodels.models.radial import RadialFlow
 from genmodels.models.realnvp import RealNVP
 
 __all__ = [
@@ -21,5 +23,7 @@ __all__ = [
     "FlowPPDequantization",
     "Glow",
     "MAFMoG",
+    "PlanarFlow",
+    "RadialFlow",
     "RealNVP",
 ]

@@ -71,6 +71,12 @@ class Flow(nn.Module):
             y = torch.randint(self.num_classes, (n,), device=z.device)
         return self.decode(z, y)
 
+    def sample_with_log_prob(self, n: int) -> tuple[Tensor, Tensor]:
+        """`n` draws of a flow on vectors, [n, D], with log p of each, [n] nats; gradients flow through both."""
+        z = self.base.sample(n, like=next(self.parameters()))
+        x, log_det = self.bijection.inverse(z)
+        return x, self.base.log_prob(z) - log_det
+
     @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The latent of x (of the centre of its cell, for images), [B, *shape]; no randomness."""

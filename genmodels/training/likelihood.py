@@ -18,7 +18,12 @@ from genmodels.training.seeding import mixed_seed, seed_generators, seeded
 
 
 class Objective(Protocol):
-    """What `genmodels.objectives` offers."""
+    """What `genmodels.objectives` offers.
+
+    Where it does not report `metric_name(model)` it names its figure in `metric_name`, and where its loss changes in
+    the course of training it offers `at_step(step)`, called before each training batch with the number of earlier
+    ones.
+    """
 
     def check(self, model: Any) -> None:
         """Raise UserError where model and objective do not go together."""
@@ -44,7 +49,7 @@ class LikelihoodModule(pl.LightningModule):
         init_batch_size: training samples for data-dependent initialisation.
 
     Attributes:
-        metric_name: `bits_per_dim` or `nll`; validation logs it as `val/<metric_name>`.
+        metric_name: `bits_per_dim`, `nll` or the objective's own; validation logs it as `val/<metric_name>`.
         step_metrics: scalars of the latest training step. Callbacks may add theirs; `StepMetrics` logs them.
 
     Raises:
@@ -64,7 +69,7 @@ class LikelihoodModule(pl.LightningModule):
         objective.check(model)
         self.model = model
         self.objective = objective
-        self.metric_name = metric_name(model)
+        self.metric_name: str = getattr(objective, "metric_name", metric_name(model))
         self.step_metrics: dict[str, Tensor] = {}
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
@@ -94,6 +99,8 @@ class LikelihoodModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         step = self.trainer.fit_loop.total_batch_idx
         seed_generators(mixed_seed(self._seed, "train", step, self.global_rank), self.device)
+        if at_step := getattr(self.objective, "at_step", None):
+            at_step(step)
         loss, metrics = self.objective(self.model, *batch)
         self.step_metrics = {f"train/{name}": value for name, value in metrics.items()}
         return loss

@@ -1,6 +1,7 @@
 """Pictures of samples while a run trains."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from genmodels.evaluation.pictures import save_grid, save_scatter
+from genmodels.evaluation.pictures import save_densities, save_grid, save_scatter
 from genmodels.training.disk import explaining_full_disk
 from genmodels.training.ema import EMA
 from genmodels.training.loggers import log_picture
@@ -22,7 +23,8 @@ class Samples(pl.Callback):
 
     The noise is the same every time, so successive pictures show the training alone; random states are put back.
     Averaged weights are used where the run has an `EMA`. Grids for images of 1 or 3 channels, a scatter plot of 2,000
-    points for 2-D vectors, nothing for other data. Class-conditional models get the classes in turn.
+    points for 2-D vectors, nothing for other data. Class-conditional models get the classes in turn. Where the
+    objective knows the density to be learned (`log_density`), it and the model's own are shown in place of points.
 
     Args:
         n: images in the grid.
@@ -43,12 +45,8 @@ class Samples(pl.Callback):
         if self._validations % self.every or not trainer.is_global_zero or not _is_drawable(pl_module.model):
             return
         path = Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:07d}.png"
-        samples = self._draw(trainer, pl_module)
-        with explaining_full_disk(path):
-            if samples.ndim == 2:
-                save_scatter(samples, path)
-            else:
-                save_grid(samples, pl_module.model.levels, path)
+        with explaining_full_disk(path), torch.no_grad(), _averaged(trainer):
+            self._save(pl_module, path)
         log_picture(trainer, "samples", path)
 
     def state_dict(self) -> dict[str, int]:
@@ -57,18 +55,32 @@ class Samples(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self._validations = state_dict["validations"]
 
-    @torch.no_grad()
-    def _draw(self, trainer: pl.Trainer, pl_module: Any) -> Tensor:
+    def _save(self, pl_module: Any, path: Path) -> None:
+        model, target = pl_module.model, getattr(pl_module.objective, "log_density", None)
+        if target is not None:
+            save_densities({"target": target, "model": model.log_prob}, path, pl_module.device)
+        elif len(model.shape) == 1:
+            save_scatter(self._draw(pl_module), path)
+        else:
+            save_grid(self._draw(pl_module), model.levels, path)
+
+    def _draw(self, pl_module: Any) -> Tensor:
         model = pl_module.model
         n = self.n if len(model.shape) == 3 else _POINTS
         classes = getattr(model, "num_classes", None)
         y = torch.arange(n, device=pl_module.device) % classes if classes else None
-        with ExitStack() as stack:
-            for callback in trainer.callbacks:  # type: ignore[attr-defined]
-                if isinstance(callback, EMA):
-                    stack.enter_context(callback.averaged())
-            stack.enter_context(seeded(mixed_seed(self.seed, "samples"), pl_module.device))
+        with seeded(mixed_seed(self.seed, "samples"), pl_module.device):
             return model.sample(n, y, temperature=self.temperature)
+
+
+@contextmanager
+def _averaged(trainer: pl.Trainer) -> Iterator[None]:
+    """Run the body with averaged weights where the run has them."""
+    with ExitStack() as stack:
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, EMA):
+                stack.enter_context(callback.averaged())
+        yield
 
 
 def _is_drawable(model: Any) -> bool:

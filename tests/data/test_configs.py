@@ -10,6 +10,7 @@ from tiny_files import write_everything
 from genmodels.data import DataModule
 from genmodels.data.sources import SOURCES
 from genmodels.data.sources.toy2d import DENSITIES
+from genmodels.distributions.energies import ENERGIES
 
 FILES = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
 CASES = [
@@ -21,6 +22,7 @@ CASES = [
     ("imagenet64", {"variant": "box"}),
     ("image_folder", {"channels": 1, "size": 16, "num_classes": 2}),
     *(("toy2d", {"name": name}) for name in DENSITIES),
+    *(("energy2d", {"name": name}) for name in ENERGIES),
 ]
 HELD_OUT_OF_TINY_FILES = 5
 
@@ -64,8 +66,9 @@ def test_every_batch_is_as_declared(tiny_root):
 
 
 def test_every_source_has_a_config_and_the_config_its_header():
-    names = {file.stem for file in FILES} - {"toy2d", "imagenet32", "imagenet64"}
-    assert names | set(DENSITIES) | {f"imagenet{n}_{v}" for n in (32, 64) for v in ("old", "box")} == set(SOURCES)
+    names = {file.stem for file in FILES} - {"toy2d", "energy2d", "imagenet32", "imagenet64"}
+    generated = set(DENSITIES) | set(ENERGIES)
+    assert names | generated | {f"imagenet{n}_{v}" for n in (32, 64) for v in ("old", "box")} == set(SOURCES)
     for file in FILES:
         assert file.read_text().startswith("# "), file
 

@@ -4,11 +4,13 @@ from genmodels.data.source import Options, Source
 from genmodels.data.sources.celeba import CelebA
 from genmodels.data.sources.cifar10 import CIFAR10, SVHN
 from genmodels.data.sources.digits import Digits
+from genmodels.data.sources.energy2d import Energy2D
 from genmodels.data.sources.image_folder import ImageFolder
 from genmodels.data.sources.imagenet import ImageNet32, ImageNet64
 from genmodels.data.sources.mnist import MNIST, FashionMNIST, StaticallyBinarizedMNIST
 from genmodels.data.sources.tabular import BSDS300, Gas, Hepmass, Miniboone, Power
 from genmodels.data.sources.toy2d import DENSITIES, Toy2D
+from genmodels.distributions.energies import ENERGIES
 from genmodels.errors import UserError
 
 SOURCES: dict[str, type[Source]] = {
@@ -26,6 +28,7 @@ SOURCES: dict[str, type[Source]] = {
     "imagenet64_box": ImageNet64,
     "image_folder": ImageFolder,
     **dict.fromkeys(DENSITIES, Toy2D),
+    **dict.fromkeys(ENERGIES, Energy2D),
     "power": Power,
     "gas": Gas,
     "hepmass": Hepmass,
