@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genmodels.networks.staircase import Cut, StaircaseLinear, cuts_of
+
 Activation = Callable[[Tensor], Tensor]
 # In place: what they overwrite, a linear map's result, nobody needs again.
 ACTIVATIONS: dict[str, Activation] = {"relu": torch.relu_, "tanh": torch.tanh_}
@@ -28,10 +30,19 @@ class MaskedLinear(nn.Linear):
         super().__init__(mask.shape[1], mask.shape[0])
         nn.init.normal_(self.weight, std=(mask.shape[1] + 1) ** -0.5)
         nn.init.zeros_(self.bias)
-        self.register_buffer("mask", mask, persistent=False)
+        # As numbers: a product with booleans takes five times as long.
+        self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
+        self._cuts: list[Cut] = cuts_of(mask)
         self._cached: tuple[tuple[object, ...], Tensor] | None = None
 
+    def set_mask(self, mask: Tensor) -> None:
+        self.mask.copy_(mask)
+        self._cuts = cuts_of(mask)
+
     def forward(self, x: Tensor) -> Tensor:
+        # Small products pay on CPUs only, and autocast knows nothing of them.
+        if torch.is_grad_enabled() and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            return StaircaseLinear.apply(x, self.weight, self.bias, self.mask, self._cuts)
         return F.linear(x, self._masked(), self.bias)
 
     def _masked(self) -> Tensor:
@@ -165,7 +176,7 @@ class MADENet(nn.Module):
     def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super()._load_from_state_dict(*args, **kwargs)
         for layer, mask in zip(self._layers(), self._masks(), strict=True):
-            layer.mask.copy_(mask)
+            layer.set_mask(mask)
 
 
 class _Staircase:

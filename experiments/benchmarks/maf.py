@@ -1,0 +1,173 @@
+"""CPU seconds of a training step, `log_prob` and sampling of MAF: genmodels, nflows, normflows and zuko.
+
+    python experiments/benchmarks/maf.py --rounds 10
+
+Five MADEs of two hidden layers of 512 units on vectors of 43 dimensions (MINIBOONE), without batch norm, batch 100. All
+run in one thread of this process in turns; the figure to compare is CPU seconds. Every flow trains with torch's fused
+Adam, genmodels' default. normflows calls noise-to-data forward, so that its MAF as documented scores in D passes and
+is an IAF; "normflows" here is its layers turned round, "normflows_documented" the other. Ratios are over the fastest
+peer, that one left out.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from step_time import MEASURES, Competitor
+from torch import Tensor, nn
+
+from genmodels.models import MAF
+
+FEATURES, LAYERS, WIDTH = 43, 5, 512
+
+
+class Peer(nn.Module):
+    """A flow of another library behind `log_prob` and `sample`."""
+
+    def __init__(self, flow: nn.Module, log_prob: Callable[[Tensor], Tensor], sample: Callable[[int], Any]) -> None:
+        super().__init__()
+        self.flow, self.log_prob, self.sample = flow, log_prob, sample
+
+
+def nflows() -> Peer:
+    """`MaskedAffineAutoregressiveTransform`, feed-forward blocks, reversed in between."""
+    from nflows import transforms as t
+    from nflows.distributions import StandardNormal
+    from nflows.flows import Flow
+
+    layers = []
+    for _ in range(LAYERS):
+        made = {"num_blocks": 1, "use_residual_blocks": False}
+        layers += [
+            t.MaskedAffineAutoregressiveTransform(FEATURES, WIDTH, **made),
+            t.ReversePermutation(FEATURES),
+        ]
+    flow = Flow(t.CompositeTransform(layers), StandardNormal([FEATURES]))
+    return Peer(flow, flow.log_prob, flow.sample)
+
+
+def normflows(documented: bool = False) -> Peer:
+    """`MaskedAffineAutoregressive`, feed-forward blocks, reversed in between."""
+    import normflows as nf
+
+    layers = []
+    for _ in range(LAYERS):
+        made = {"num_blocks": 1, "use_residual_blocks": False}
+        layers += [nf.flows.MaskedAffineAutoregressive(FEATURES, WIDTH, **made), nf.flows.Permute(FEATURES, "swap")]
+    base = nf.distributions.DiagGaussian(FEATURES, trainable=False)
+    flow = nf.NormalizingFlow(base, layers)
+    if documented:
+        return Peer(flow, flow.log_prob, flow.sample)
+
+    def log_prob(x: Tensor) -> Tensor:
+        log_det = torch.zeros(len(x))
+        for layer in layers:
+            x, step = layer(x)
+            log_det = log_det + step
+        return log_det + base.log_prob(x)
+
+    def sample(n: int) -> Tensor:
+        x = base.sample(n)
+        for layer in reversed(layers):
+            x, _ = layer.inverse(x)
+        return x
+
+    return Peer(flow, log_prob, sample)
+
+
+def zuko() -> Peer:
+    """`MAF` with two hidden layers, orders reversed in turn."""
+    import zuko
+
+    flow = zuko.flows.MAF(FEATURES, transforms=LAYERS, hidden_features=[WIDTH, WIDTH])
+    return Peer(flow, lambda x: flow().log_prob(x), lambda n: flow().sample((n,)))
+
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "genmodels": lambda: MAF((FEATURES,), None, LAYERS, num_hidden=2, width=WIDTH, batch_norm=False),
+    "nflows": nflows,
+    "normflows": normflows,
+    "normflows_documented": lambda: normflows(documented=True),
+    "zuko": zuko,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--models", nargs="+", choices=list(MAKERS), default=list(MAKERS))
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--json", type=Path, help="file for every single time")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    x = torch.randn(options.batch, FEATURES)
+    competitors = {name: _competitor(MAKERS[name](), x) for name in options.models}
+    times = {measure: _in_turns(competitors, measure, options.rounds) for measure in MEASURES}
+    console = Console()
+    for measure, seconds in times.items():
+        console.print(_table(measure, seconds, competitors))
+    if options.json:
+        settings = {"batch": options.batch, "rounds": options.rounds, "torch": version("torch")}
+        options.json.write_text(json.dumps({**settings, "seconds": times}, indent=2) + "\n")
+
+
+def _competitor(flow: Any, x: Tensor) -> Competitor:
+    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4, fused=True)
+
+    def train() -> None:
+        optimizer.zero_grad()
+        (-flow.log_prob(x).mean()).backward()
+        optimizer.step()
+
+    @torch.no_grad()
+    def log_prob() -> Tensor:
+        return flow.log_prob(x)
+
+    @torch.no_grad()
+    def sample() -> Any:
+        return flow.sample(len(x))
+
+    if not log_prob().isfinite().all():
+        raise SystemExit(f"{type(flow).__name__} gives log-probabilities that are not finite.")
+    return Competitor(flow, {"train": train, "log_prob": log_prob, "sample": sample})
+
+
+def _in_turns(competitors: Mapping[str, Competitor], measure: str, rounds: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in competitors}
+    for competitor in competitors.values():  # untimed: fills caches
+        competitor.module.train(measure == "train")
+        competitor.actions[measure]()
+    for _ in range(rounds):
+        for name, competitor in competitors.items():
+            start = time.process_time()
+            competitor.actions[measure]()
+            seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def _table(measure: str, seconds: Mapping[str, list[float]], competitors: Mapping[str, Competitor]) -> Table:
+    table = Table()
+    for column in (measure, "parameters", "median", "min", "ratio", "min ratio"):
+        table.add_column(column, justify="right", no_wrap=True)
+    # The documented MAF of normflows is another model: an IAF, which samples in one pass.
+    others = ("genmodels", "normflows_documented")
+    peers = [times for name, times in seconds.items() if name not in others] or list(seconds.values())
+    for name, times in seconds.items():
+        figures = [statistic(times) for statistic in (median, min)]
+        best = [min(statistic(peer) for peer in peers) for statistic in (median, min)]
+        ratios = [f"{figure / reference:.2f}" for figure, reference in zip(figures, best, strict=True)]
+        table.add_row(name, f"{competitors[name].parameters:,}", *(f"{figure:.4f}" for figure in figures), *ratios)
+    return table
+
+
+if __name__ == "__main__":
+    main()
