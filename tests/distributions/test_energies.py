@@ -10,20 +10,21 @@ from scipy.integrate import quad
 from genmodels.distributions.energies import BOX, ENERGIES, log_normalizer
 
 
-def test_energies_at_points_worked_out_by_hand() -> None:
-    """At z1 = 1, w1 = 1, w2 = 3 and w3 = 3/2."""
-
+@pytest.mark.parametrize(
+    ("z1", "z2", "w1", "w2", "w3"),
+    [(1.0, 0.5, 1.0, 3.0, 1.5), (1.6, -0.5, math.sin(0.8 * math.pi), 3 * math.exp(-0.5), 3 / (1 + math.exp(-2)))],
+)
+def test_energies_at_points_worked_out_by_hand(z1: float, z2: float, w1: float, w2: float, w3: float) -> None:
     def both(first: float, second: float) -> float:
         return -math.log(math.exp(-0.5 * first**2) + math.exp(-0.5 * second**2))
 
-    point = torch.tensor([[1.0, 0.5]], dtype=torch.float64)
-    radius = math.sqrt(1.25)
     expected = {
-        "u1": 0.5 * ((radius - 2) / 0.4) ** 2 + both(-1 / 0.6, 3 / 0.6),
-        "u2": 0.5 * (0.5 / 0.4) ** 2,
-        "u3": both(-0.5 / 0.35, 2.5 / 0.35),
-        "u4": both(-0.5 / 0.4, 1.0 / 0.35),
+        "u1": 0.5 * ((math.hypot(z1, z2) - 2) / 0.4) ** 2 + both((z1 - 2) / 0.6, (z1 + 2) / 0.6),
+        "u2": 0.5 * ((z2 - w1) / 0.4) ** 2,
+        "u3": both((z2 - w1) / 0.35, (z2 - w1 + w2) / 0.35),
+        "u4": both((z2 - w1) / 0.4, (z2 - w1 + w3) / 0.35),
     }
+    point = torch.tensor([[z1, z2]], dtype=torch.float64)
     assert {name: energy(point).item() for name, energy in ENERGIES.items()} == pytest.approx(expected)
 
 
