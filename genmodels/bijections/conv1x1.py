@@ -49,6 +49,11 @@ class InvertibleConv1x1(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return multiply_channels(self.inverse_matrix(), z), -self.log_det(z)
 
+    def train(self, mode: bool = True) -> "InvertibleConv1x1":
+        """As of every module; forgets the kept inverse, since a fused optimiser's steps leave no trace to go by."""
+        self._cached_inverse = None
+        return super().train(mode)
+
     def matrix(self) -> Tensor:
         """W, [channels, channels]."""
         if not self.lu:
@@ -70,7 +75,7 @@ class InvertibleConv1x1(Bijection):
         """W^-1, [channels, channels]; kept from call to call where no gradient is asked for."""
         if torch.is_grad_enabled() and self.weight.requires_grad:
             return self._invert()
-        # In-place updates (an optimiser's step, loading a state) raise the parameter's version; a move to another
+        # In-place updates (loading a state, swapping in averages) raise the parameter's version; a move to another
         # device or dtype gives it new storage.
         key = (self.weight._version, self.weight.data_ptr(), self.weight.dtype)
         if self._cached_inverse is None or self._cached_inverse[0] != key:
