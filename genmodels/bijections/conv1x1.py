@@ -5,9 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
+from genmodels.networks.kept import KeepsValues
 
 
-class InvertibleConv1x1(Bijection):
+class InvertibleConv1x1(KeepsValues, Bijection):
     """A learned matrix across the channels of every pixel.
 
         z_hw = W x_hw,   log|det| = H * W * log|det W|
@@ -41,18 +42,12 @@ class InvertibleConv1x1(Bijection):
             self.weight = nn.Parameter(lower.tril(-1) + upper.triu(1) + diagonal.abs().log().diag())
         else:
             self.weight = nn.Parameter(start)
-        self._cached_inverse: tuple[tuple[object, ...], Tensor] | None = None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return multiply_channels(self.matrix(), x), self.log_det(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return multiply_channels(self.inverse_matrix(), z), -self.log_det(z)
-
-    def train(self, mode: bool = True) -> "InvertibleConv1x1":
-        """As of every module; forgets the kept inverse, since a fused optimiser's steps leave no trace to go by."""
-        self._cached_inverse = None
-        return super().train(mode)
 
     def matrix(self) -> Tensor:
         """W, [channels, channels]."""
@@ -72,15 +67,8 @@ class InvertibleConv1x1(Bijection):
         return (x.shape[2] * x.shape[3] * log_det).expand(x.shape[0])
 
     def inverse_matrix(self) -> Tensor:
-        """W^-1, [channels, channels]; kept from call to call where no gradient is asked for."""
-        if torch.is_grad_enabled() and self.weight.requires_grad:
-            return self._invert()
-        # In-place updates (loading a state, swapping in averages) raise the parameter's version; a move to another
-        # device or dtype gives it new storage.
-        key = (self.weight._version, self.weight.data_ptr(), self.weight.dtype)
-        if self._cached_inverse is None or self._cached_inverse[0] != key:
-            self._cached_inverse = (key, self._invert())
-        return self._cached_inverse[1]
+        """W^-1, [channels, channels]; kept in `eval()`."""
+        return self.kept(self._invert, self.weight)
 
     def _invert(self) -> Tensor:
         # Double precision: once a layer, so it costs nothing, and it keeps the round trip tight at 1e-6.

@@ -11,15 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
+from genmodels.networks.kept import KeepsValues
 
-Key = tuple[object, ...]
 
-
-class Linear(Bijection):
+class Linear(KeepsValues, Bijection):
     """z = W x + b, log|det| = log|det W|.
 
-    The inverse matrix is kept while no gradient is asked for and parameters do not change: sampling inverts each layer
-    once, not once a batch.
+    The inverse matrix is kept in `eval()`: sampling inverts each layer once, not once a batch.
 
     Shapes: x, z [B, features].
     """
@@ -27,7 +25,6 @@ class Linear(Bijection):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(features))
-        self._cached: tuple[list[Key], Tensor] | None = None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return F.linear(x, self.matrix(), self.bias), self._log_det().expand(x.shape[0])
@@ -48,13 +45,7 @@ class Linear(Bijection):
         """W^-1, [features, features]."""
 
     def _inverse_matrix(self) -> Tensor:
-        if torch.is_grad_enabled():
-            return self._invert()
-        # An update in place raises a parameter's version; a move to another device or dtype gives it new storage.
-        key: list[Key] = [(p._version, p.data_ptr(), p.dtype) for p in self.parameters()]
-        if self._cached is None or self._cached[0] != key:
-            self._cached = (key, self._invert())
-        return self._cached[1]
+        return self.kept(self._invert, *self.parameters())
 
 
 class Diagonal(Linear):

@@ -50,7 +50,8 @@ def score_run(
         max_images=1 if max_images is None else max_images,
         batch_size=batch_size,
     )
-    data = evaluation_data(run, max(1, batch_size // importance_samples), data_dir)
+    samples = 1 if run.model.exact else importance_samples
+    data = evaluation_data(run, max(1, batch_size // samples), data_dir)
     likelihood = evaluate_likelihood(
         run.model.to(chosen_device(device)),
         progress(_batches(data, split), f"scoring {split}"),

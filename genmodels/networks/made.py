@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genmodels.networks.kept import KeepsValues
 from genmodels.networks.staircase import Cut, StaircaseLinear, cuts_of
 
 Activation = Callable[[Tensor], Tensor]
@@ -15,8 +16,8 @@ Activation = Callable[[Tensor], Tensor]
 ACTIVATIONS: dict[str, Activation] = {"relu": torch.relu_, "tanh": torch.tanh_}
 
 
-class MaskedLinear(nn.Linear):
-    """y = (mask * W) x + b; mask * W is kept while no gradient is asked for and W does not change.
+class MaskedLinear(KeepsValues, nn.Linear):
+    """y = (mask * W) x + b; mask * W is kept in `eval()`.
 
     Starts with W ~ N(0, 1) / sqrt(in_features + 1) and b = 0, as in the official MAF code.
 
@@ -33,7 +34,6 @@ class MaskedLinear(nn.Linear):
         # As numbers: a product with booleans takes five times as long.
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
         self._cuts: list[Cut] = cuts_of(mask)
-        self._cached: tuple[tuple[object, ...], Tensor] | None = None
 
     def set_mask(self, mask: Tensor) -> None:
         self.mask.copy_(mask)
@@ -43,23 +43,10 @@ class MaskedLinear(nn.Linear):
         # Small products pay on CPUs only, and autocast knows nothing of them.
         if torch.is_grad_enabled() and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
             return StaircaseLinear.apply(x, self.weight, self.bias, self.mask, self._cuts)
-        return F.linear(x, self._masked(), self.bias)
-
-    def _masked(self) -> Tensor:
-        if torch.is_grad_enabled() and self.weight.requires_grad:
-            return self.weight * self.mask
-        key = (*version(self.weight), *version(self.mask))
-        if self._cached is None or self._cached[0] != key:
-            self._cached = (key, self.weight * self.mask)
-        return self._cached[1]
+        return F.linear(x, self.kept(lambda: self.weight * self.mask, self.weight, self.mask), self.bias)
 
 
-def version(tensor: Tensor) -> tuple[object, ...]:
-    """Changes when `tensor` does: in-place updates raise its version, a move to a device or dtype its storage."""
-    return tensor._version, tensor.data_ptr(), tensor.dtype
-
-
-class MADENet(nn.Module):
+class MADENet(KeepsValues):
     """h_i = net(x_j for all j before i in `order`), for all i in one pass.
 
     Every input has the degree of its place in the order, 1 .. D; a hidden unit sees the units of the layer below of
@@ -108,7 +95,6 @@ class MADENet(nn.Module):
             self.register_buffer(f"degrees{index}", own)
         self.activation = ACTIVATIONS[activation]
         self.layers = nn.ModuleList(MaskedLinear(mask) for mask in self._masks())
-        self._cached: tuple[object, list[_Staircase]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         *hidden, last = self._layers()
@@ -142,13 +128,8 @@ class MADENet(nn.Module):
         return inputs[self.order.argsort()].t()
 
     def _staircases(self) -> list["_Staircase"]:
-        """One for each layer; kept while no gradient is asked for."""
-        if torch.is_grad_enabled():
-            return self._cut()
-        key = [version(tensor) for tensor in (*self.parameters(), *self.buffers())]
-        if self._cached is None or self._cached[0] != key:
-            self._cached = (key, self._cut())
-        return self._cached[1]
+        """One for each layer; kept in `eval()`."""
+        return self.kept(self._cut, *self.parameters(), *self.buffers())
 
     def _cut(self) -> list["_Staircase"]:
         """Step d: in each hidden layer the units of degree d, which see d inputs; then the outputs of degree d + 1."""

@@ -33,7 +33,7 @@ def test_is_its_matrix(layer: Linear) -> None:
 @pytest.mark.parametrize("layer", [name for name in LAYERS if name != "diagonal"], indirect=True)
 def test_the_inverse_is_computed_once_for_fixed_parameters(layer: Linear, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    invert = layer._invert
+    invert = layer.eval()._invert
     monkeypatch.setattr(layer, "_invert", lambda: calls.append(1) or invert())
     z = torch.randn(4, 5, dtype=torch.float64)
     with torch.no_grad():
