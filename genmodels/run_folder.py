@@ -92,6 +92,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replace `path` by `content` as JSON, all of it or nothing."""
     write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 

@@ -11,7 +11,6 @@ peer, that one left out.
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from step_time import MEASURES, Competitor
+from step_time import MEASURES, Competitor, in_turns
 from torch import Tensor, nn
 
 from genmodels.models import MAF
@@ -111,7 +110,7 @@ def main() -> None:
     torch.manual_seed(0)
     x = torch.randn(options.batch, FEATURES)
     competitors = {name: _competitor(MAKERS[name](), x) for name in options.models}
-    times = {measure: _in_turns(competitors, measure, options.rounds) for measure in MEASURES}
+    times = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
     console = Console()
     for measure, seconds in times.items():
         console.print(_table(measure, seconds, competitors))
@@ -139,19 +138,6 @@ def _competitor(flow: Any, x: Tensor) -> Competitor:
     if not log_prob().isfinite().all():
         raise SystemExit(f"{type(flow).__name__} gives log-probabilities that are not finite.")
     return Competitor(flow, {"train": train, "log_prob": log_prob, "sample": sample})
-
-
-def _in_turns(competitors: Mapping[str, Competitor], measure: str, rounds: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in competitors}
-    for competitor in competitors.values():  # untimed: fills caches
-        competitor.module.train(measure == "train")
-        competitor.actions[measure]()
-    for _ in range(rounds):
-        for name, competitor in competitors.items():
-            start = time.process_time()
-            competitor.actions[measure]()
-            seconds[name].append(time.process_time() - start)
-    return seconds
 
 
 def _table(measure: str, seconds: Mapping[str, list[float]], competitors: Mapping[str, Competitor]) -> Table:

@@ -63,7 +63,7 @@ def main() -> None:
     torch.manual_seed(0)
     console = Console()
     competitors = _competitors(options.model, options.models or COMPETITORS[options.model], options.batch, console)
-    times = _measure(competitors, options.rounds)
+    times = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
     results = _summary(competitors, times)
     console.print(f"{options.model}, batch {options.batch}, {options.rounds} rounds, CPU seconds of one thread")
     for measure in MEASURES:
@@ -159,19 +159,18 @@ def _floor(model: str, batch: int) -> Competitor:
     return Competitor(floor, {"train": floor.forward_and_backward, "log_prob": forward, "sample": forward})
 
 
-def _measure(competitors: Mapping[str, Competitor], rounds: int) -> Times:
-    """One untimed call of each, which also fills caches that last until the next training step, then `rounds` turns."""
-    times: Times = {measure: {name: [] for name in competitors} for measure in MEASURES}
-    for measure in MEASURES:
-        for competitor in competitors.values():
-            competitor.module.train(measure == "train")
+def in_turns(competitors: Mapping[str, Competitor], measure: str, rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of `rounds` turns, after one untimed call of each, which fills caches that last until training."""
+    seconds: dict[str, list[float]] = {name: [] for name in competitors}
+    for competitor in competitors.values():
+        competitor.module.train(measure == "train")
+        competitor.actions[measure]()
+    for _ in range(rounds):
+        for name, competitor in competitors.items():
+            start = time.process_time()
             competitor.actions[measure]()
-        for _ in range(rounds):
-            for name, competitor in competitors.items():
-                start = time.process_time()
-                competitor.actions[measure]()
-                times[measure][name].append(time.process_time() - start)
-    return times
+            seconds[name].append(time.process_time() - start)
+    return seconds
 
 
 def _summary(competitors: Mapping[str, Competitor], times: Times) -> list[dict]:

@@ -38,6 +38,7 @@ def corrupt(path: Path, title: str, why: object) -> UserError:
 
 
 def md5_of(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):

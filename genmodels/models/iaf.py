@@ -19,6 +19,7 @@ class IAF(Flow):
     The layers of MAF the other way round: samples and the density of samples in one pass, the density of given points
     in D steps. The paper uses it as the posterior of a variational autoencoder; here it is a density model of its own,
     as in Papamakarios et al. 2017, Section 3.4. The order of the dimensions is reversed from layer to layer.
+    Deviation: its gate (Equation 12) is the plain exp of MAF here.
 
     Args:
         shape: (D,), or (C, H, W): images are read row by row behind a logit.

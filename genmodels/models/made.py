@@ -20,7 +20,8 @@ class MADE(Flow):
 
     Both as in Papamakarios et al. 2017 (MAF), Section 4, whose tables have 10 components; the paper of MADE itself is
     about binary data. Official MAF code: one or two hidden layers, 100 to 1024 units each. With a mixture the latent
-    is the data itself (behind the logit, for images), and not standard normal.
+    is the data itself (behind the logit, for images), and not standard normal. Deviation: fresh dequantisation noise in
+    every step, as in `MAF`.
 
     Args:
         shape: (D,), or (C, H, W): images are read row by row.

@@ -26,6 +26,8 @@ class MAF(Flow):
     with the statistics of the whole training set at test time. Density in one pass, samples in D steps that cost
     about one pass together, see `Autoregressive`.
 
+    Deviation: pixels get fresh dequantisation noise in every step; the official image data hold a single draw of it.
+
     Args:
         shape: (D,), or (C, H, W): images are read row by row behind a logit.
         levels: number of pixel values, None for continuous data.

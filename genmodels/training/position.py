@@ -4,6 +4,7 @@ import pytorch_lightning as pl
 
 
 def is_last_batch_of_epoch(trainer: pl.Trainer) -> bool:
+    """Whether the current training batch is the last of its epoch."""
     return trainer.fit_loop.batch_idx + 1 >= trainer.num_training_batches
 
 

@@ -34,16 +34,19 @@ def _sklearn_seed(rng: Generator) -> int:
 
 
 def moons(count: int, rng: Generator) -> np.ndarray:
+    """Two interleaved half circles, [count, 2]."""
     points, _ = datasets.make_moons(count, noise=0.1, random_state=_sklearn_seed(rng))
     return points * 2 + np.array([-1.0, -0.2])
 
 
 def circles(count: int, rng: Generator) -> np.ndarray:
+    """Two concentric circles, [count, 2]."""
     points, _ = datasets.make_circles(count, noise=0.08, factor=0.5, random_state=_sklearn_seed(rng))
     return points * 3
 
 
 def swissroll(count: int, rng: Generator) -> np.ndarray:
+    """A spiral of one and a half turns that widens, [count, 2]."""
     points, _ = datasets.make_swiss_roll(count, noise=1.0, random_state=_sklearn_seed(rng))
     return points[:, [0, 2]] / 5
 
@@ -64,6 +67,7 @@ def checkerboard(count: int, rng: Generator) -> np.ndarray:
 
 
 def eight_gaussians(count: int, rng: Generator) -> np.ndarray:
+    """Eight equal Gaussians on a circle, [count, 2]."""
     angle = rng.integers(0, 8, count) * math.pi / 4
     centre = 4 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return (centre + rng.normal(scale=0.5, size=(count, 2))) / 1.414
