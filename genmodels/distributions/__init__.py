@@ -2,12 +2,18 @@
 
 from genmodels.distributions.base import Base, StandardLogistic, StandardNormal
 from genmodels.distributions.dequantization import Dequantization, UniformDequantization, VariationalDequantization
+from genmodels.distributions.logistic_mixture import LogisticMixture
 from genmodels.distributions.made_mog import MixtureMADE
+from genmodels.distributions.pixels import Bernoulli, Categorical, PixelLikelihood
 
 __all__ = [
     "Base",
+    "Bernoulli",
+    "Categorical",
     "Dequantization",
+    "LogisticMixture",
     "MixtureMADE",
+    "PixelLikelihood",
     "StandardLogistic",
     "StandardNormal",
     "UniformDequantization",

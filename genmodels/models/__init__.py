@@ -1,5 +1,6 @@
 """One file per paper: networks, bijections and distributions assembled into something with `log_prob` or `sample`."""
 
+from genmodels.models.ancestral import AutoregressiveModel
 from genmodels.models.flow import Flow
 from genmodels.models.flowpp import FlowPP
 from genmodels.models.flowpp_dequantization import FlowPPDequantization
@@ -9,6 +10,7 @@ from genmodels.models.made import MADE
 from genmodels.models.maf import MAF
 from genmodels.models.maf_mog import MAFMoG
 from genmodels.models.nice import NICE
+from genmodels.models.pixelcnn import PixelCNN
 from genmodels.models.planar import PlanarFlow
 from genmodels.models.radial import RadialFlow
 from genmodels.models.realnvp import RealNVP
@@ -18,11 +20,13 @@ __all__ = [
     "MADE",
     "MAF",
     "NICE",
+    "AutoregressiveModel",
     "Flow",
     "FlowPP",
     "FlowPPDequantization",
     "Glow",
     "MAFMoG",
+    "PixelCNN",
     "PlanarFlow",
     "RadialFlow",
     "RealNVP",

@@ -1,0 +1,188 @@
+"""Images by the chain rule: what all autoregressive models share, and three ways to draw from them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genmodels.distributions import PixelLikelihood
+from genmodels.distributions.pixels import scaled
+from genmodels.errors import UserError
+
+Method = Literal["cached", "naive", "jacobi"]
+Decoder = Callable[[Tensor, int, int], Tensor]
+Track = Callable[[Iterable[int]], Iterable[int]]
+
+
+class AutoregressiveModel(nn.Module, ABC):
+    """log p(x) = sum over pixels of log p(pixel | the pixels before it in `order`), exact.
+
+    A model offers its conditionals in two ways that must agree: `conditionals` gives those of all pixels at once, and
+    `decoder` those of one pixel after another, at a fraction of the cost. All three ways to sample turn the same noise
+    into the same picture:
+
+        naive   one pass over the whole image for every step of the order, as the papers describe it
+        cached  one small step of the decoder instead (Ramachandran et al. 2017)
+        jacobi  all pixels at once, given the previous guess, until nothing changes (Song et al. 2021); exact, since the
+                k-th pass makes the k-th step of the order right at the latest
+
+    Args:
+        shape: (C, H, W).
+        likelihood: of a pixel given the network's outputs for it.
+        num_classes: labels y in 0 .. num_classes - 1 condition every pixel; 0 for none.
+        order: [C, H, W], the step at which each colour of each pixel is drawn, 0 .. num_steps - 1; what is drawn in one
+            step must not depend on one another. None: row by row, and within a pixel colour by colour unless the
+            likelihood joins them.
+    Attributes:
+        exact: True, `log_prob` is the log-likelihood itself.
+    """
+
+    exact = True
+    order: Tensor
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        likelihood: PixelLikelihood,
+        num_classes: int = 0,
+        order: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.levels = likelihood.levels
+        self.likelihood = likelihood
+        self.num_classes = num_classes
+        order = raster_order(shape, joint_colours=likelihood.conditions_colours) if order is None else order
+        self.register_buffer("order", order)
+
+    @abstractmethod
+    def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Parameters of the likelihood for every pixel, each from the pixels before it alone.
+
+        Shapes: x [B, C, H, W] of integers, y [B] -> [B, P, H, W].
+        """
+
+    @abstractmethod
+    def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
+        """A function (x, row, column) -> [B, P, 1], the same parameters for one pixel.
+
+        It is called with the pixels in the order in which they are drawn, again for every step within a pixel, and may
+        rely on x alone where x has been drawn. It keeps what later pixels need.
+        """
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x | y). Shapes: x [B, C, H, W] of integers -> [B], nats."""
+        return self.likelihood.log_prob(self.conditionals(x, y), x).flatten(1).sum(dim=1)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        y: Tensor | None = None,
+        temperature: float = 1.0,
+        *,
+        method: Method = "cached",
+        given: Tensor | None = None,
+        known: Tensor | None = None,
+        noise: Tensor | None = None,
+        track: Track = iter,
+    ) -> Tensor:
+        """`n` draws, or completions of given pixels.
+
+        Args:
+            y: [n] labels; for a class-conditional model without them, drawn uniformly.
+            temperature: of every pixel's distribution, see `PixelLikelihood.sample`.
+            method: how; the picture does not depend on it but for rounding.
+            given: [n, C, H, W], with `known` [H, W] of bool: the pixels that are kept from it.
+            noise: [n, U, H, W], uniform in (0, 1); drawn here unless given.
+            track: wraps the iterable of steps, e.g. in a progress bar.
+        Returns: uint8 [n, C, H, W].
+        """
+        device = self.order.device
+        if self.num_classes and y is None:
+            y = torch.randint(self.num_classes, (n,), device=device)
+        if noise is None:
+            noise = torch.rand(n, self.likelihood.num_noises, *self.shape[1:], device=device)
+        known = torch.zeros(self.shape[1:], dtype=torch.bool, device=device) if known is None else known.to(device)
+        x = torch.zeros(n, *self.shape, dtype=torch.long, device=device)
+        if given is not None:
+            x = torch.where(known, given.to(device).long(), x)
+        with _evaluating(self):
+            if method == "jacobi":
+                x = self._by_fixed_point(x, y, known, noise, temperature, track)
+            else:
+                x = self._in_order(x, y, known, noise, temperature, track, cached=method == "cached")
+        return x.to(torch.uint8)
+
+    def _in_order(
+        self,
+        x: Tensor,
+        y: Tensor | None,
+        known: Tensor,
+        noise: Tensor,
+        temperature: float,
+        track: Track,
+        cached: bool,
+    ) -> Tensor:
+        decode = self.decoder(len(x), y) if cached else None
+        for step in track(range(self.num_steps)):
+            now = self.order == step
+            rows, columns = now.any(dim=0).nonzero(as_tuple=True)
+            if decode is None:
+                params = self.conditionals(x, y)[:, :, rows, columns]
+            else:
+                params = decode(x, int(rows), int(columns))
+            drawn = self.likelihood.sample(params[:, :, None], noise[:, :, None, rows, columns], temperature).squeeze(2)
+            chosen = now[:, rows, columns] & ~known[rows, columns]
+            x[:, :, rows, columns] = torch.where(chosen, drawn, x[:, :, rows, columns])
+        return x
+
+    def _by_fixed_point(
+        self, x: Tensor, y: Tensor | None, known: Tensor, noise: Tensor, temperature: float, track: Track
+    ) -> Tensor:
+        for _ in track(range(self.num_steps)):
+            drawn = torch.where(known, x, self.likelihood.sample(self.conditionals(x, y), noise, temperature))
+            if torch.equal(drawn, x):
+                break
+            x = drawn
+        return x
+
+    @property
+    def num_steps(self) -> int:
+        """Steps in which an image is drawn."""
+        return int(self.order.max()) + 1
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Pixel values as numbers from -1 to 1, in the parameters' type."""
+        return scaled(x, self.levels, next(self.parameters()).dtype)
+
+    def _one_hot(self, y: Tensor | None) -> Tensor | None:
+        """The labels as [B, num_classes], None for a model without classes."""
+        if not self.num_classes:
+            return None
+        if y is None:
+            raise UserError("This model is class-conditional and the data has no labels; set model.conditional=false.")
+        return F.one_hot(y, self.num_classes).to(next(self.parameters()).dtype)
+
+
+def raster_order(shape: Sequence[int], joint_colours: bool) -> Tensor:
+    """Row by row, in a row from left to right, and in a pixel colour by colour or all colours at once: [C, H, W]."""
+    channels, height, width = shape
+    pixels = torch.arange(height * width).view(height, width)
+    if joint_colours:
+        return pixels.expand(channels, -1, -1).clone()
+    return pixels * channels + torch.arange(channels)[:, None, None]
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

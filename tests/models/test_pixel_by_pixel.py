@@ -1,0 +1,191 @@
+"""What holds for every autoregressive model of images. A new one joins by being listed in MODELS."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
+from genmodels.models import AutoregressiveModel, PixelCNN
+from genmodels.networks.data_init import initialize
+
+LIKELIHOODS = {"bernoulli": Bernoulli, "categorical": Categorical, "logistic mixture": LogisticMixture}
+
+
+@dataclass
+class Case:
+    """A model small enough to be looked into.
+
+    Args:
+        make: (shape, likelihood) -> model; its field should cover all of a 5x5 image, or of `shape`.
+        likelihoods: that it works with, for images of three colours.
+        smallest: a shape (C, H, W) of which all images can be enumerated.
+        levels: of those images.
+        shape: height and width on which dependence is looked at.
+        blind: it does not see all that comes before.
+    """
+
+    make: Callable[[Sequence[int], PixelLikelihood], AutoregressiveModel]
+    likelihoods: tuple[str, ...] = ("categorical", "logistic mixture")
+    smallest: tuple[int, int, int] = (1, 3, 3)
+    levels: int = 2
+    shape: tuple[int, int] = (5, 5)
+    blind: bool = False
+
+
+MODELS = {
+    "PixelCNN": Case(lambda shape, likelihood: PixelCNN(shape, likelihood, 2, 6, 6), blind=True),
+}
+
+WITH_LIKELIHOOD = [
+    pytest.param(case, LIKELIHOODS[likelihood], id=f"{name} {likelihood}")
+    for name, case in MODELS.items()
+    for likelihood in case.likelihoods
+]
+EVERY = [pytest.param(case, id=name) for name, case in MODELS.items()]
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def _lively(model: AutoregressiveModel) -> AutoregressiveModel:
+    """In float64, initialised from data and with parameters large enough for pixels to matter to one another."""
+    model = model.double()
+    x = torch.randint(0, model.levels, (16, *model.shape))
+    initialize(model, lambda: model.log_prob(x))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter)).mul_(1.5)
+    return model.eval()
+
+
+def _dependence(model: AutoregressiveModel) -> Tensor:
+    """[C, H, W, C, H, W] of bool: whether the parameters of the first change with the value of the second."""
+    channels, height, width = model.shape
+    size = channels * height * width
+    x = torch.randint(0, model.levels, model.shape)
+    changed = x.repeat(size, 1, 1, 1).view(size, size)
+    changed[torch.arange(size), torch.arange(size)] = (x.flatten() + model.levels // 2) % model.levels
+    with torch.no_grad():
+        params = model.conditionals(torch.cat((x[None], changed.view(size, *model.shape))))
+    differs = (params[1:] - params[:1]).abs() > 1e-12
+    if model.likelihood.conditions_colours:
+        differs = differs.any(dim=1, keepdim=True).expand(-1, channels, -1, -1)
+    else:
+        differs = differs.unflatten(1, (-1, channels)).any(dim=1)
+    return differs.permute(1, 2, 3, 0).reshape(*model.shape, *model.shape)
+
+
+def _earlier(model: AutoregressiveModel) -> Tensor:
+    """[C, H, W, C, H, W]: whether the second is drawn before the first."""
+    return model.order[:, :, :, None, None, None] > model.order
+
+
+@pytest.mark.parametrize(("case", "likelihood"), WITH_LIKELIHOOD)
+def test_nothing_later_is_seen(case: Case, likelihood: type[PixelLikelihood]) -> None:
+    shape = (3, *case.shape)
+    model = _lively(case.make(shape, likelihood(shape, 4)))
+    dependence = _dependence(model)
+    assert not (dependence & ~_earlier(model)).any()
+    assert dependence.any()
+
+
+@pytest.mark.parametrize(("case", "likelihood"), WITH_LIKELIHOOD)
+def test_everything_earlier_is_seen(case: Case, likelihood: type[PixelLikelihood]) -> None:
+    shape = (3, *case.shape)
+    model = _lively(case.make(shape, likelihood(shape, 4)))
+    assert torch.equal(_dependence(model), _earlier(model)) is not case.blind
+
+
+@pytest.mark.parametrize(("case", "likelihood"), WITH_LIKELIHOOD)
+def test_gradients_flow_to_the_past_alone(case: Case, likelihood: type[PixelLikelihood]) -> None:
+    """The same by autograd, which would find a dependence too small for the change of one value to show."""
+    shape = (3, *case.shape)
+    model = _lively(case.make(shape, likelihood(shape, 4)))
+    x = torch.randint(0, 4, (1, *shape)).double().requires_grad_()
+    if not model.conditionals(x).requires_grad:
+        pytest.skip("takes pixels as tokens, which have no gradient")
+    params = model.conditionals(x)[0].unflatten(0, (-1, 1 if model.likelihood.conditions_colours else 3))
+    earlier = _earlier(model)
+    for colour, row, column in torch.cartesian_prod(*(torch.arange(n) for n in params.shape[1:])).tolist():
+        (gradient,) = torch.autograd.grad(
+            (params[:, colour, row, column] * torch.randn(len(params))).sum(), x, retain_graph=True, allow_unused=True
+        )
+        if gradient is not None:
+            assert not (gradient[0][~earlier[colour, row, column]] != 0).any()
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_probabilities_of_all_images_sum_to_one(case: Case) -> None:
+    model = _smallest(case)
+    assert model.log_prob(_all_images(model)).exp().sum().item() == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_samples_score_the_entropy_of_the_model(case: Case) -> None:
+    model = _smallest(case)
+    log_p = model.log_prob(_all_images(model))
+    entropy = -(log_p.exp() * log_p).sum()
+    scores = -model.log_prob(model.sample(4000))
+    assert abs(scores.mean() - entropy) < 4 * scores.std() / 4000**0.5
+
+
+@pytest.mark.parametrize(("case", "likelihood"), WITH_LIKELIHOOD)
+def test_all_ways_to_sample_draw_the_same_picture_from_the_same_noise(
+    case: Case, likelihood: type[PixelLikelihood]
+) -> None:
+    shape = (3, *case.shape)
+    model = _lively(case.make(shape, likelihood(shape, 7)))
+    noise = torch.rand(3, model.likelihood.num_noises, *case.shape, dtype=torch.float64)
+    given = torch.randint(0, 7, (3, *shape), dtype=torch.uint8)
+    known = torch.arange(case.shape[0])[:, None].expand(case.shape) < 2
+    for kept in ({}, {"given": given, "known": known}):
+        for temperature in (1.0, 0.5):
+            naive, cached, jacobi = (
+                model.sample(3, temperature=temperature, noise=noise, method=method, **kept)
+                for method in ("naive", "cached", "jacobi")
+            )
+            assert torch.equal(cached, naive)
+            assert torch.equal(jacobi, naive)
+            assert len(naive.unique()) > 3
+            if kept:
+                assert torch.equal(naive[:, :, :2], given[:, :, :2])
+                assert not torch.equal(naive[:, :, 2:], given[:, :, 2:])
+
+
+@pytest.mark.parametrize(("case", "likelihood"), WITH_LIKELIHOOD)
+def test_the_decoder_gives_the_parameters_of_the_whole_pass_in_float32(
+    case: Case, likelihood: type[PixelLikelihood]
+) -> None:
+    shape = (3, *case.shape)
+    model = _lively(case.make(shape, likelihood(shape, 5))).float()
+    x = torch.randint(0, 5, (2, *shape))
+    with torch.no_grad():
+        expected, decode = model.conditionals(x), model.decoder(2)
+        for step in range(model.num_steps):
+            rows, columns = (model.order == step).any(dim=0).nonzero(as_tuple=True)
+            got = decode(torch.where(model.order < step, x, 0), int(rows), int(columns))
+            # Of a pixel drawn colour by colour, the parameters of later colours are not yet right.
+            mine = _of_step(model, step, got.shape[1])
+            torch.testing.assert_close(got[:, mine], expected[:, mine][:, :, rows, columns], atol=1e-5, rtol=1e-5)
+
+
+def _of_step(model: AutoregressiveModel, step: int, num_params: int) -> Tensor:
+    if model.likelihood.conditions_colours:
+        return torch.arange(num_params)
+    colour = (model.order == step).nonzero()[0, 0]
+    return torch.arange(int(colour), num_params, model.shape[0])
+
+
+def _smallest(case: Case) -> AutoregressiveModel:
+    likelihood = Categorical if "categorical" in case.likelihoods else LogisticMixture
+    return _lively(case.make(case.smallest, likelihood(case.smallest, case.levels)))
+
+
+def _all_images(model: AutoregressiveModel) -> Tensor:
+    size = model.order.numel()
+    return torch.cartesian_prod(*[torch.arange(model.levels)] * size).view(-1, *model.shape)
