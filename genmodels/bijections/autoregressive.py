@@ -9,7 +9,7 @@ from genmodels.networks.made import MADENet
 
 
 class Autoregressive(Bijection):
-    """z_i = f(x_i; h_i(x_1 .. x_{i-1})), log|det| = sum log f'(x_i).
+    """z_i = f(x_i; h_i(x_1 .. x_{i-1}, context)), log|det| = sum log f'(x_i).
 
     From data to latents in one pass of the network: a layer of MAF (Papamakarios et al. 2017, Equation 4). Its
     `Inverse` is a layer of IAF (Kingma et al. 2016, Equation 10), from latents to data in one pass.
@@ -20,7 +20,8 @@ class Autoregressive(Bijection):
     weak, and all dimensions at once, which suits devices that are slow at many small steps.
 
     Args:
-        net: h; its order of the dimensions is that of this layer.
+        net: h; its order of the dimensions is that of this layer. A context enters where it was given
+            `context_features`.
         elementwise: f.
     Shapes: x, z [B, D].
     """
@@ -31,7 +32,7 @@ class Autoregressive(Bijection):
         self.elementwise = elementwise
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_derivative = self.elementwise(x, self.net(x))
+        z, log_derivative = self.elementwise(x, self.net(x, context))
         return z, sum_per_sample(log_derivative)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -43,18 +44,20 @@ class Autoregressive(Bijection):
             log_derivatives.append(log_derivative)
             return x
 
-        x = self.net.unroll(z, invert)
+        x = self.net.unroll(z, invert, context)
         return x, torch.cat(log_derivatives, dim=1).sum(dim=1)
 
-    def inverse_by_passes(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse_by_passes(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The same by D passes: the k-th makes the k-th dimension right."""
         x = torch.zeros_like(z)
         for _ in range(self.net.features):
-            x, log_derivative = self.elementwise.inverse(z, self.net(x))
+            x, log_derivative = self.elementwise.inverse(z, self.net(x, context))
         return x, sum_per_sample(log_derivative)
 
     @torch.no_grad()
-    def inverse_by_jacobi(self, z: Tensor, tolerance: float = 4.0) -> tuple[Tensor, Tensor]:
+    def inverse_by_jacobi(
+        self, z: Tensor, context: Tensor | None = None, tolerance: float = 4.0
+    ) -> tuple[Tensor, Tensor]:
         """The same by fixed-point iteration x <- f^-1(z; h(x)) (Song et al. 2021); no gradients.
 
         Args:
@@ -63,7 +66,7 @@ class Autoregressive(Bijection):
         x = torch.zeros_like(z)
         for _ in range(self.net.features):
             before = x
-            x, log_derivative = self.elementwise.inverse(z, self.net(x))
+            x, log_derivative = self.elementwise.inverse(z, self.net(x, context))
             precision = torch.finfo(x.dtype).eps * (1.0 + x.abs())
             if ((x - before).abs() <= tolerance * precision).all():
                 break

@@ -16,10 +16,10 @@ _SMALLEST_NOISE = 1e-7  # the logistic of 0 would be infinite
 class LogisticMixture(PixelLikelihood):
     """A mixture of logistics for the colours together, cut into `levels` bins; the outer bins take the tails.
 
-        P(x) = sum_m pi_m prod_c [sigma((x_c + h - mu_mc) / s_mc) - sigma((x_c - h - mu_mc) / s_mc)],  h = 1 / (levels - 1)
+        P(x) = sum_m pi_m prod_c [sigma((x_c + h - mu_mc) / s_mc) - sigma((x_c - h - mu_mc) / s_mc)]
 
-    for x scaled to [-1, 1], the means of later colours linear in the true values of earlier ones (Salimans et al. 2017,
-    Equations 1 to 3): mu_G + a x_R, mu_B + b x_R + c x_G, with a, b, c passed through tanh and log s at least -7 as in
+    for x scaled to [-1, 1], h = 1 / (levels - 1), and the means of later colours linear in the true values of earlier
+    ones (Salimans et al. 2017, Equations 1 to 3): mu_G + a x_R, mu_B + b x_R + c x_G, with a, b, c passed through tanh and log s at least -7 as in
     the official code. Params are laid out as there: M logits, then for each colour its M means, M log-scales and, where
     there are three colours, M coefficients (a, b, c in this order).
 

@@ -4,11 +4,15 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
+
+LogDensity = Callable[[Tensor], Tensor]  # points [N, 2] -> [N], nats
 
 _SMALLEST_TILE = 64  # pixels; smaller images are enlarged so that one can see them
 _GAP = 2
@@ -43,37 +47,46 @@ def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None
     Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(path)
 
 
-def save_scatter(points: Tensor, path: str | Path) -> None:
-    """Write points, float [N, 2], as a PNG scatter plot; its folder is created."""
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.add_subplot()
+def save_scatter(points: Tensor, path: str | Path, log_density: LogDensity | None = None) -> None:
+    """Write points, float [N, 2], as a PNG scatter plot, beside it `log_density`; its folder is created."""
+    figure = Figure(figsize=(5 if log_density is None else 9, 5), layout="constrained")
+    panels = figure.subplots(1, 1 if log_density is None else 2, squeeze=False)[0]
     x, y = points.cpu().numpy().T
-    axes.scatter(x, y, s=4, alpha=0.5, linewidths=0)
-    axes.set_aspect("equal")
+    panels[0].scatter(x, y, s=4, alpha=0.5, linewidths=0)
+    panels[0].set_aspect("equal")
+    if log_density is not None:
+        panels[0].set(xlim=(-_SIDE, _SIDE), ylim=(-_SIDE, _SIDE))
+        _show_density(panels[1], _on_grid(log_density, points.device))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure).print_png(path)
 
 
-def save_densities(
-    log_densities: Mapping[str, Callable[[Tensor], Tensor]], path: str | Path, device: torch.device
-) -> None:
+def save_densities(log_densities: Mapping[str, LogDensity], path: str | Path, device: torch.device) -> None:
     """Write densities on the plane as one PNG, side by side, brightest where the first is highest.
 
     Its folder is created.
 
     Args:
-        log_densities: by title; points [N, 2] on `device` -> [N], nats.
+        log_densities: by title.
         path: the PNG to write.
         device: of the points.
     """
-    axis = torch.linspace(-_SIDE, _SIDE, _DENSITY_POINTS, device=device)
-    points = torch.cartesian_prod(axis, axis)
-    images = [f(points).exp().view(_DENSITY_POINTS, -1).T.cpu().numpy() for f in log_densities.values()]
+    images = [_on_grid(log_density, device) for log_density in log_densities.values()]
     figure = Figure(figsize=(4 * len(images), 4.3), layout="constrained")
     panels = figure.subplots(1, len(images), squeeze=False)[0]
     highest = images[0].max()
     for title, image, axes in zip(log_densities, images, panels, strict=True):
-        axes.imshow(image, origin="lower", extent=(-_SIDE, _SIDE, -_SIDE, _SIDE), vmin=0, vmax=highest)
+        _show_density(axes, image, highest)
         axes.set_title(title)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure).print_png(path)
+
+
+def _on_grid(log_density: LogDensity, device: torch.device) -> np.ndarray:
+    """The density itself, [y, x]."""
+    axis = torch.linspace(-_SIDE, _SIDE, _DENSITY_POINTS, device=device)
+    return log_density(torch.cartesian_prod(axis, axis)).exp().view(_DENSITY_POINTS, -1).T.cpu().numpy()
+
+
+def _show_density(axes: Axes, image: np.ndarray, highest: float | None = None) -> None:
+    axes.imshow(image, origin="lower", extent=(-_SIDE, _SIDE, -_SIDE, _SIDE), vmin=0, vmax=highest)

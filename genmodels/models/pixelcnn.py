@@ -16,8 +16,8 @@ from genmodels.networks.layout import fast_layout
 class PixelCNN(AutoregressiveModel):
     """A stack of masked convolutions gives every pixel's distribution in one pass.
 
-        7x7 convolution with mask A, `num_layers` residual blocks (ReLU before each of 1x1 2h -> h, 3x3 h -> h, 1x1 h -> 2h,
-        all with mask B), twice ReLU and 1x1, then the likelihood's parameters: Table 1 of the paper
+        7x7 convolution with mask A; `num_layers` residual blocks, ReLU before each of 1x1 2h -> h, 3x3 h -> h and
+        1x1 h -> 2h, all with mask B; twice ReLU and 1x1; ReLU and 1x1 to the likelihood's parameters (Table 1)
 
     Some pixels above and to the right are never seen, the "blind spot" that `GatedPixelCNN` does away with.
     Deviations: the paper does not say how 2h channels are split among three colours where 3 does not divide them; here

@@ -125,8 +125,8 @@ class MaskedConv2d(CausalConv2d):
     """A convolution whose last row ends at the current pixel, and there at the colours that have been drawn.
 
     Van den Oord et al. 2016 (PixelRNN), Section 3.4. The channels of hidden layers belong to the colours in turn:
-    channel k to colour k mod `colours`, so that splitting channels into halves keeps them apart. At the current pixel an
-    output of colour c sees inputs of colours below c (mask A, for the first layer) or up to c (mask B).
+    channel k to colour k mod `colours`, so that splitting channels into halves keeps them apart. At the current pixel
+    an output of colour c sees inputs of colours below c (mask A, for the first layer) or up to c (mask B).
 
     Args:
         kernel_size: height and width of the part that is not masked; the width is odd for "around".

@@ -56,6 +56,9 @@ class MADENet(KeepsValues):
     which only numbers them anew: then masks are staircases, and `unroll` finds the units of a degree side by side.
     Where a hidden layer is narrower than D-1, sequential degrees leave the dimensions late in the order unseen.
 
+    A context is seen by all: an unmasked linear map of it is added to the first hidden layer, as in the official MAF
+    code, and, beyond that code, one to the outputs, since those of the first dimension see no hidden unit.
+
     Args:
         features: D.
         outputs_per_dim: numbers for each dimension, stacked as `Elementwise` wants them.
@@ -63,9 +66,10 @@ class MADENet(KeepsValues):
         order: order[k] is the dimension that comes k-th; None for 0 .. D-1.
         degrees: of the hidden units; random ones are drawn from torch's generator, and saved.
         activation: of the hidden units.
+        context_features: E; 0 for a network without context.
     Raises:
         ValueError: `order` is not a permutation of the dimensions, or there is no hidden layer.
-    Shapes: x [B, D] -> h [B, outputs_per_dim * D].
+    Shapes: x [B, D], context [B, E] or None -> h [B, outputs_per_dim * D].
     """
 
     order: Tensor
@@ -78,6 +82,7 @@ class MADENet(KeepsValues):
         order: Tensor | None = None,
         degrees: Literal["sequential", "random"] = "sequential",
         activation: Literal["relu", "tanh"] = "relu",
+        context_features: int = 0,
     ) -> None:
         super().__init__()
         order = torch.arange(features) if order is None else order
@@ -95,19 +100,25 @@ class MADENet(KeepsValues):
             self.register_buffer(f"degrees{index}", own)
         self.activation = ACTIVATIONS[activation]
         self.layers = nn.ModuleList(MaskedLinear(mask) for mask in self._masks())
+        self.of_context: nn.Linear | None = None
+        if context_features:
+            self.of_context = nn.Linear(context_features, hidden[0] + outputs_per_dim * features, bias=False)
+            nn.init.normal_(self.of_context.weight, std=(context_features + 1) ** -0.5)
 
-    def forward(self, x: Tensor) -> Tensor:
-        *hidden, last = self._layers()
-        for layer in hidden:
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        first, *middle, last = self._layers()
+        to_first, to_outputs = self._from_context(context)
+        x = self.activation(_shifted(first(x), to_first))
+        for layer in middle:
             x = self.activation(layer(x))
-        return last(x)
+        return _shifted(last(x), to_outputs)
 
     @property
     def output_bias(self) -> nn.Parameter:
         """[outputs_per_dim * D]."""
         return self._layers()[-1].bias
 
-    def unroll(self, like: Tensor, choose: Callable[[int, Tensor], Tensor]) -> Tensor:
+    def unroll(self, like: Tensor, choose: Callable[[int, Tensor], Tensor], context: Tensor | None = None) -> Tensor:
         """x, one dimension after the other, each chosen once the network's outputs for it are known.
 
         Each hidden unit is computed once, as soon as the last dimension that it sees is known: all D steps together
@@ -116,9 +127,16 @@ class MADENet(KeepsValues):
         Args:
             like: [B, ...] gives batch size, dtype and device.
             choose: (i, h_i [B, outputs_per_dim]) -> x_i [B, 1].
+            context: [B, E] or None.
         Returns: [B, D].
         """
-        *hidden, last = (_Rows(staircase, like.shape[0]) for staircase in self._staircases())
+        to_first, to_outputs = self._from_context(context)
+        shifts = [
+            to_first,
+            *[None] * (self._num_hidden - 1),
+            None if to_outputs is None else to_outputs[:, self._outputs_by_step()],
+        ]
+        *hidden, last = (_Rows(*layer, like.shape[0]) for layer in zip(self._staircases(), shifts, strict=True))
         inputs = like.new_empty(0, like.shape[0])
         for step, i in enumerate(self.order.tolist()):
             below = inputs
@@ -136,11 +154,23 @@ class MADENet(KeepsValues):
         first, *middle, last = self._layers()
         counts = [torch.bincount(degrees, minlength=self.features).tolist() for degrees in self._hidden_degrees()]
         seen = [list(range(self.features)), *(list(itertools.accumulate(count)) for count in counts)]
-        outputs = (self.order[:, None] + self.features * torch.arange(self.outputs_per_dim).to(self.order)).flatten()
+        outputs = self._outputs_by_step()
         weights = [first.weight[:, self.order], *(layer.weight for layer in middle), last.weight[outputs]]
         biases = [first.bias, *(layer.bias for layer in middle), last.bias[outputs]]
         counts.append([self.outputs_per_dim] * self.features)
         return [_Staircase(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
+
+    def _outputs_by_step(self) -> Tensor:
+        """Positions of the outputs in the order of the steps, those of a dimension side by side."""
+        return (self.order[:, None] + self.features * torch.arange(self.outputs_per_dim).to(self.order)).flatten()
+
+    def _from_context(self, context: Tensor | None) -> tuple[Tensor, Tensor] | tuple[None, None]:
+        """What the context adds to the first hidden layer, [B, units], and to the outputs."""
+        if self.of_context is None:
+            return None, None
+        first = self._layers()[0].out_features
+        shift = self.of_context(context)
+        return shift[:, :first], shift[:, first:]
 
     def _layers(self) -> list[MaskedLinear]:
         return cast(list[MaskedLinear], list(self.layers))
@@ -177,13 +207,18 @@ class _Staircase:
 
 
 class _Rows:
-    """Units [units, B] of a layer, computed step by step: in one buffer, or joined anew where gradients flow."""
+    """Units [units, B] of a layer, computed step by step: in one buffer, or joined anew where gradients flow.
 
-    def __init__(self, layer: _Staircase, batch: int) -> None:
+    Args:
+        shift: [B, units] added to the bias, or None.
+    """
+
+    def __init__(self, layer: _Staircase, shift: Tensor | None, batch: int) -> None:
         self._layer = layer
         self._in_place = not torch.is_grad_enabled()
+        bias = layer.bias if shift is None else layer.bias + shift.t()
         # Starts as the bias, which addmm_ then adds to.
-        self._buffer = layer.bias.repeat(1, batch) if self._in_place else layer.bias
+        self._buffer = bias.expand(-1, batch).clone() if self._in_place else bias
         self._blocks = self._buffer.split(layer.rows)
         self._known = self._buffer.new_empty(0, batch)
 
@@ -199,6 +234,10 @@ class _Rows:
             up_to = self._layer.up_to[step]
             self._known = self._buffer[:up_to] if self._in_place else torch.cat((self._known, block))
         return self._known
+
+
+def _shifted(h: Tensor, shift: Tensor | None) -> Tensor:
+    return h if shift is None else h + shift
 
 
 def _degrees(width: int, features: int, smallest: int, kind: str) -> Tensor:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from genmodels.evaluation.pictures import save_densities, save_grid, save_scatter
+from genmodels.evaluation.pictures import LogDensity, save_densities, save_grid, save_scatter
 from genmodels.training.disk import explaining_full_disk
 from genmodels.training.ema import EMA
 from genmodels.training.loggers import log_picture
@@ -23,7 +23,7 @@ class Samples(pl.Callback):
 
     The noise is the same every time, so successive pictures show the training alone; random states are put back.
     Averaged weights are used where the run has an `EMA`. Grids for images of 1 or 3 channels, a scatter plot of 2,000
-    points for 2-D vectors, nothing for other data. Class-conditional models get the classes in turn. Where the
+    points beside the density for 2-D vectors, nothing for other data. Class-conditional models get the classes in turn. Where the
     objective knows the density to be learned (`log_density`), it and the model's own are shown in place of points.
 
     Args:
@@ -60,7 +60,7 @@ class Samples(pl.Callback):
         if target is not None:
             save_densities({"target": target, "model": model.log_prob}, path, pl_module.device)
         elif len(model.shape) == 1:
-            save_scatter(self._draw(pl_module), path)
+            save_scatter(self._draw(pl_module), path, _density(model))
         else:
             save_grid(self._draw(pl_module), model.levels, path)
 
@@ -81,6 +81,10 @@ def _averaged(trainer: pl.Trainer) -> Iterator[None]:
             if isinstance(callback, EMA):
                 stack.enter_context(callback.averaged())
         yield
+
+
+def _density(model: Any) -> LogDensity | None:
+    return None if getattr(model, "num_classes", None) else getattr(model, "log_prob", None)
 
 
 def _is_drawable(model: Any) -> bool:

@@ -40,6 +40,19 @@ def test_grid_shape(n: int, columns: int | None, shape: tuple[int, int], tmp_pat
     assert (height, width) == tuple(64 * k + 2 * (k - 1) for k in shape)
 
 
+def test_density_is_shown_beside_the_points_where_it_is(tmp_path: Path) -> None:
+    """A narrow normal density at (2, -1) of a panel that spans [-4, 4]: at 6/8 from the left, 5/8 from the top."""
+    normal = torch.distributions.Normal(torch.tensor([2.0, -1.0]), 0.3)
+    save_scatter(torch.zeros(1, 2), tmp_path / "both.png", lambda x: normal.log_prob(x).sum(dim=1))
+    right = np.asarray(Image.open(tmp_path / "both.png").convert("RGB")).astype(int)[:, 450:]
+    purple = (abs(right - [68, 1, 84]) < 12).all(axis=2)  # nought
+    yellow = (right[..., 0] > 200) & (right[..., 1] > 200) & (right[..., 2] < 100)  # the highest
+    rows, columns = (np.flatnonzero(purple.any(axis=axis)) for axis in (1, 0))
+    y, x = (where.mean() for where in yellow.nonzero())
+    assert (x - columns[0]) / (columns[-1] - columns[0]) == pytest.approx(6 / 8, abs=0.02)
+    assert (y - rows[0]) / (rows[-1] - rows[0]) == pytest.approx(5 / 8, abs=0.02)
+
+
 def test_scatter_shows_where_the_points_are(tmp_path: Path) -> None:
     """Points on the left half only: the dots stay left of the middle."""
     points = torch.rand(500, 2) * torch.tensor([1.0, 4.0])
