@@ -19,9 +19,9 @@ class LogisticMixture(PixelLikelihood):
         P(x) = sum_m pi_m prod_c [sigma((x_c + h - mu_mc) / s_mc) - sigma((x_c - h - mu_mc) / s_mc)]
 
     for x scaled to [-1, 1], h = 1 / (levels - 1), and the means of later colours linear in the true values of earlier
-    ones (Salimans et al. 2017, Equations 1 to 3): mu_G + a x_R, mu_B + b x_R + c x_G, with a, b, c passed through tanh and log s at least -7 as in
-    the official code. Params are laid out as there: M logits, then for each colour its M means, M log-scales and, where
-    there are three colours, M coefficients (a, b, c in this order).
+    ones (Salimans et al. 2017, Equations 1 to 3): mu_G + a x_R, mu_B + b x_R + c x_G, with a, b, c passed through tanh
+    and log s at least -7 as in the official code. Params are laid out as there: M logits, then for each colour its M
+    means, M log-scales and, where there are three colours, M coefficients (a, b, c in this order).
 
     Deviations from the official code: the logarithm of the difference is the exact identity
     log sigma(p) + log sigma(-q) + log(1 - exp(q - p)), p > q, in place of three branches; and a sample is rounded to
