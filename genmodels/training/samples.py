@@ -22,9 +22,10 @@ class Samples(pl.Callback):
     """After every `every`-th validation draws samples into samples/step_<step>.png, and into wandb as `samples`.
 
     The noise is the same every time, so successive pictures show the training alone; random states are put back.
-    Averaged weights are used where the run has an `EMA`. Grids for images of 1 or 3 channels, a scatter plot of 2,000
-    points beside the density for 2-D vectors, nothing for other data. Class-conditional models get the classes in turn. Where the
-    objective knows the density to be learned (`log_density`), it and the model's own are shown in place of points.
+    Averaged weights are used where the run has an `EMA`. Grids for images of 1 or 3 channels; for 2-D vectors a scatter
+    plot of 2,000 points and, beside it, the density; nothing for other data. Class-conditional models get the classes
+    in turn. Where the objective knows the density to be learned (`log_density`), it and the model's own are shown in
+    place of points.
 
     Args:
         n: images in the grid.
