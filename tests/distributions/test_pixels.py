@@ -1,0 +1,153 @@
+"""Pixel likelihoods: their probabilities, samples and scores are of one distribution."""
+
+import itertools
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
+from genmodels.errors import UserError
+
+CASES = {
+    "bernoulli": lambda channels: Bernoulli((channels, 1, 1), 2),
+    "categorical": lambda channels: Categorical((channels, 1, 1), 4),
+    "logistic mixture": lambda channels: LogisticMixture((channels, 1, 1), 4, num_components=3),
+}
+
+
+@pytest.fixture(params=itertools.product(CASES, (1, 3)), ids=lambda p: f"{p[0]}, {p[1]} colours")
+def likelihood(request: pytest.FixtureRequest) -> PixelLikelihood:
+    torch.manual_seed(0)
+    name, channels = request.param
+    return CASES[name](channels)
+
+
+def _params(likelihood: PixelLikelihood, batch: int = 1) -> Tensor:
+    return torch.randn(batch, likelihood.num_params, 1, 1, dtype=torch.float64)
+
+
+def _every_pixel(likelihood: PixelLikelihood) -> Tensor:
+    """[levels ** C, C, 1, 1]."""
+    values = [torch.arange(likelihood.levels)] * likelihood.channels
+    return torch.cartesian_prod(*values).view(-1, likelihood.channels, 1, 1)
+
+
+def test_probabilities_of_all_colours_sum_to_one(likelihood: PixelLikelihood) -> None:
+    x = _every_pixel(likelihood)
+    log_p = likelihood.log_prob(_params(likelihood).expand(len(x), -1, -1, -1), x)
+    assert log_p.shape == (len(x), 1, 1)
+    assert log_p.exp().sum().item() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_the_product_of_the_pmfs_of_the_colours_is_the_probability(likelihood: PixelLikelihood) -> None:
+    x = _every_pixel(likelihood)
+    params = _params(likelihood).expand(len(x), -1, -1, -1)
+    product = torch.ones(len(x), 1, 1, dtype=torch.float64)
+    for channel in range(likelihood.channels):
+        pmf = likelihood.pmf(params, x, channel)
+        torch.testing.assert_close(pmf.sum(dim=1), torch.ones_like(product))
+        product = product * pmf.gather(1, x[:, None, channel]).squeeze(1)
+    torch.testing.assert_close(product, likelihood.log_prob(params, x).exp())
+
+
+def test_samples_have_the_probabilities_that_log_prob_gives(likelihood: PixelLikelihood) -> None:
+    n = 40_000
+    params = _params(likelihood)
+    noise = torch.rand(1, likelihood.num_noises, n, 1, dtype=torch.float64)
+    drawn = likelihood.sample(params.expand(-1, -1, n, -1), noise)[0, :, :, 0]
+    place = likelihood.levels ** torch.arange(likelihood.channels - 1, -1, -1)
+    counts = torch.bincount(place @ drawn, minlength=likelihood.levels**likelihood.channels)
+    x = _every_pixel(likelihood)
+    p = likelihood.log_prob(params.expand(len(x), -1, -1, -1), x).exp().flatten()
+    deviation = (counts / n - p) / (p * (1 - p) / n).sqrt()
+    assert deviation.abs().max() < 4.5
+
+
+def test_a_cold_sample_does_not_depend_on_the_colours_noise(likelihood: PixelLikelihood) -> None:
+    params = _params(likelihood, batch=5)
+    noise = torch.rand(2, 5, likelihood.num_noises, 1, 1, dtype=torch.float64)
+    first, second = (likelihood.sample(params, u, temperature=0.0) for u in noise)
+    assert torch.equal(first, second)
+    if not isinstance(likelihood, LogisticMixture):
+        for channel in range(likelihood.channels):
+            assert torch.equal(likelihood.pmf(params, first, channel).argmax(dim=1), first[:, channel])
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0 - 2.0**-24])
+def test_the_ends_of_the_noise_give_values_of_the_data(likelihood: PixelLikelihood, noise: float) -> None:
+    params = _params(likelihood, batch=50).float()
+    drawn = likelihood.sample(params, torch.full((50, likelihood.num_noises, 1, 1), noise))
+    assert ((drawn >= 0) & (drawn < likelihood.levels)).all()
+
+
+def _official_log_prob(params: Tensor, v: Tensor, num_components: int) -> Tensor:
+    """discretized_mix_logistic_loss of openai/pixel-cnn, as its three branches and layout are described."""
+    m = num_components
+    logits, rest = params[:, :m], params[:, m:].reshape(len(params), 3, 3 * m, *params.shape[2:])
+    means, log_scales, coefficients = rest[:, :, :m], rest[:, :, m : 2 * m].clamp(min=-7), rest[:, :, 2 * m :].tanh()
+    x = (v.double() - 127.5) / 127.5
+    red, green, blue = (x[:, c, None] for c in range(3))
+    centred = torch.stack(
+        (
+            red - means[:, 0],
+            green - means[:, 1] - coefficients[:, 0] * red,
+            blue - means[:, 2] - coefficients[:, 1] * red - coefficients[:, 2] * green,
+        ),
+        dim=1,
+    )
+    upper, lower = ((centred + h) / log_scales.exp() for h in (1 / 255, -1 / 255))
+    inside = (upper.sigmoid() - lower.sigmoid()).clamp(min=1e-300).log()
+    values = torch.where(v[:, :, None] == 255, F.logsigmoid(-lower), inside)
+    values = torch.where(v[:, :, None] == 0, F.logsigmoid(upper), values)
+    return (values.sum(dim=1) + logits.log_softmax(dim=1)).logsumexp(dim=1)
+
+
+def test_it_is_the_official_formula_where_that_is_exact() -> None:
+    torch.manual_seed(0)
+    likelihood = LogisticMixture((3, 4, 4), 256, num_components=5)
+    params = torch.randn(64, likelihood.num_params, 4, 4, dtype=torch.float64)
+    params[:, 5:].unflatten(1, (3, -1))[:, :, 5:10] *= 0.3  # scales for which the plain difference has its digits
+    v = torch.randint(0, 256, (64, 3, 4, 4))
+    v[:8], v[8:16] = 0, 255
+    expected = _official_log_prob(params, v, 5)
+    torch.testing.assert_close(likelihood.log_prob(params, v), expected, atol=1e-8, rtol=1e-8)
+
+
+def test_float32_is_close_to_float64_and_has_gradients_even_far_out() -> None:
+    likelihood = LogisticMixture((1, 1, 1), 256, num_components=1)
+    log_scales, means = torch.meshgrid(torch.linspace(-9, 1, 41), torch.linspace(-1.5, 1.5, 31), indexing="ij")
+    params = torch.stack((torch.zeros(41 * 31), means.flatten(), log_scales.flatten()), dim=1)[:, :, None, None]
+    for value in (0, 1, 128, 254, 255):
+        x = torch.full((41 * 31, 1, 1, 1), value)
+        single = params.clone().requires_grad_()
+        got = likelihood.log_prob(single, x)
+        expected = likelihood.log_prob(params.double(), x)
+        torch.testing.assert_close(got.double(), expected, atol=1e-3, rtol=1e-5)
+        (gradient,) = torch.autograd.grad(got.sum(), single)
+        assert gradient.isfinite().all()
+
+
+def test_a_wide_logistic_leaves_the_tails_to_the_outer_values() -> None:
+    """Closed form: with scale s and mean 0, P(0) = sigma((-1 + 1/255) / s)."""
+    likelihood = LogisticMixture((1, 1, 1), 256, num_components=1)
+    params = torch.tensor([0.0, 0.0, math.log(2.0)], dtype=torch.float64).view(1, 3, 1, 1)
+    pmf = likelihood.pmf(params, torch.zeros(1, 1, 1, 1, dtype=torch.long), 0).flatten()
+    assert pmf[0].item() == pytest.approx(1 / (1 + math.exp((1 - 1 / 255) / 2)), abs=1e-12)
+    assert pmf[0].item() == pytest.approx(pmf[255].item(), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "key"),
+    [
+        (lambda: Categorical((2,), None), "model.likelihood"),
+        (lambda: Bernoulli((1, 8, 8), 256), "model/likelihood=categorical"),
+        (lambda: LogisticMixture((2, 8, 8), 256), "1 or 3 colours"),
+        (lambda: LogisticMixture((3, 8, 8), 256, num_components=0), "model.likelihood.num_components"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_sentence(make, key: str) -> None:
+    with pytest.raises(UserError, match=key):
+        make()
