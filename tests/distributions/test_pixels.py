@@ -116,6 +116,15 @@ def test_it_is_the_official_formula_where_that_is_exact() -> None:
     torch.testing.assert_close(likelihood.log_prob(params, v), expected, atol=1e-8, rtol=1e-8)
 
 
+def test_scales_are_no_smaller_than_e_to_the_minus_seven() -> None:
+    likelihood = LogisticMixture((1, 1, 1), 256, num_components=1)
+    x = torch.full((1, 1, 1, 1), 100)
+    narrow, narrowest = (
+        likelihood.log_prob(torch.tensor([0.0, -0.2, log_scale]).view(1, 3, 1, 1), x) for log_scale in (-7.0, -9.0)
+    )
+    assert torch.equal(narrow, narrowest)
+
+
 def test_float32_is_close_to_float64_and_has_gradients_even_far_out() -> None:
     likelihood = LogisticMixture((1, 1, 1), 256, num_components=1)
     log_scales, means = torch.meshgrid(torch.linspace(-9, 1, 41), torch.linspace(-1.5, 1.5, 31), indexing="ij")
