@@ -45,10 +45,10 @@ class WholeSetBatchNorm(Bijection):
 
     @torch.no_grad()
     def set_statistics(self, batches: Sequence[Tensor]) -> None:
-        """Take mean and variance from all rows of `batches`, each [B, features]."""
-        count = sum(batch.shape[0] for batch in batches)
-        mean = torch.stack([batch.double().sum(dim=0) for batch in batches]).sum(dim=0) / count
-        var = torch.stack([(batch.double() - mean).square().sum(dim=0) for batch in batches]).sum(dim=0) / count
+        """Take mean and variance from all rows of `batches`, each [B, features], of all ranks together."""
+        count = _sum_over_ranks([batch.new_tensor(len(batch), dtype=torch.double) for batch in batches])
+        mean = _sum_over_ranks([batch.double().sum(dim=0) for batch in batches]) / count
+        var = _sum_over_ranks([(batch.double() - mean).square().sum(dim=0) for batch in batches]) / count
         self.running_mean.copy_(mean)
         self.running_var.copy_(var)
 
@@ -63,8 +63,15 @@ class WholeSetBatchNorm(Bijection):
         return mean, var
 
 
+def _sum_over_ranks(parts: Sequence[Tensor]) -> Tensor:
+    total = torch.stack(list(parts)).sum(dim=0)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(total)
+    return total
+
+
 @torch.no_grad()
-def set_statistics(steps: Sequence[Bijection], batches: Sequence[Tensor]) -> None:
+def set_statistics(steps: Sequence[Bijection], batches: Sequence[tuple[Tensor, Tensor | None]]) -> None:
     """Give every `WholeSetBatchNorm` among `steps` the statistics of what reaches it from `batches`.
 
     Layer by layer, each seeing the data as the final statistics of those before it leave it: the result is that of
@@ -72,10 +79,11 @@ def set_statistics(steps: Sequence[Bijection], batches: Sequence[Tensor]) -> Non
 
     Args:
         steps: as in `Compose`, in evaluation mode.
-        batches: the training set as the first step sees it, each [B, features].
+        batches: the training set as the first step sees it, each [B, features], with its context or None; under
+            several ranks, this one's share of it.
     """
     last = max((index for index, step in enumerate(steps) if isinstance(step, WholeSetBatchNorm)), default=-1)
     for step in steps[: last + 1]:
         if isinstance(step, WholeSetBatchNorm):
-            step.set_statistics(batches)
-        batches = [step(batch)[0] for batch in batches]
+            step.set_statistics([x for x, _ in batches])
+        batches = [(step(x, context)[0], context) for x, context in batches]

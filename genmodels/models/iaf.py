@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from genmodels.bijections import Autoregressive, GaussianConditional, Inverse
+from genmodels.distributions import Dequantization
 from genmodels.errors import UserError
 from genmodels.models.autoregressive import alternating_order, from_data
-from genmodels.models.flow import Flow
+from genmodels.models.flow import Flow, conditional_classes
 from genmodels.networks.made import MADENet
 
 
@@ -29,8 +30,11 @@ class IAF(Flow):
         width: units of each hidden layer.
         activation: of the hidden units.
         alpha: of the logit for images.
+        conditional: on the class, which every MADE sees.
+        num_classes: of the data.
+        dequantization: of pixels; uniform unless given.
     Raises:
-        UserError: a number that must be at least 1 is not.
+        UserError: a number that must be at least 1 is not, or there are no classes to condition on.
     """
 
     def __init__(
@@ -42,13 +46,17 @@ class IAF(Flow):
         width: int = 100,
         activation: Literal["relu", "tanh"] = "relu",
         alpha: float = 1e-6,
+        conditional: bool = False,
+        num_classes: int | None = None,
+        dequantization: Dequantization | None = None,
     ) -> None:
         if min(num_layers, num_hidden, width) < 1:
             raise UserError("model.num_layers, model.num_hidden and model.width must be at least 1.")
+        classes = conditional_classes(conditional, num_classes)
         features = math.prod(shape)
-        nets = [
-            MADENet(features, 2, [width] * num_hidden, alternating_order(features, layer), activation=activation)
-            for layer in range(num_layers)
-        ]
-        steps = [Inverse(Autoregressive(net, GaussianConditional())) for net in nets]
-        super().__init__(from_data(steps, shape, alpha), shape, levels)
+        steps = []
+        for layer in range(num_layers):
+            order = alternating_order(features, layer)
+            net = MADENet(features, 2, [width] * num_hidden, order, activation=activation, context_features=classes)
+            steps.append(Inverse(Autoregressive(net, GaussianConditional())))
+        super().__init__(from_data(steps, shape, alpha), shape, levels, classes, dequantization=dequantization)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from genmodels.bijections import Autoregressive, GaussianConditional
-from genmodels.distributions import MixtureMADE
+from genmodels.distributions import Dequantization, MixtureMADE
 from genmodels.errors import UserError
 from genmodels.models.autoregressive import from_data
 from genmodels.models.flow import Flow
@@ -32,6 +32,7 @@ class MADE(Flow):
         activation: of the hidden units.
         degrees: of the hidden units, see `MADENet`.
         alpha: of the logit for images.
+        dequantization: of pixels; uniform unless given.
     Raises:
         UserError: a number that must be at least 1 is not.
     """
@@ -46,6 +47,7 @@ class MADE(Flow):
         activation: Literal["relu", "tanh"] = "relu",
         degrees: Literal["sequential", "random"] = "sequential",
         alpha: float = 1e-6,
+        dequantization: Dequantization | None = None,
     ) -> None:
         if min(num_components, num_hidden, width) < 1:
             raise UserError("model.num_components, model.num_hidden and model.width must be at least 1.")
@@ -54,4 +56,4 @@ class MADE(Flow):
         net = MADENet(features, outputs, [width] * num_hidden, degrees=degrees, activation=activation)
         steps = [Autoregressive(net, GaussianConditional())] if num_components == 1 else []
         base = None if num_components == 1 else MixtureMADE(shape, net, num_components)
-        super().__init__(from_data(steps, shape, alpha), shape, levels, base=base)
+        super().__init__(from_data(steps, shape, alpha), shape, levels, base=base, dequantization=dequantization)

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from genmodels.bijections import Autoregressive, Bijection, Flattened, GaussianConditional, WholeSetBatchNorm
 from genmodels.bijections.whole_set_norm import set_statistics
-from genmodels.distributions import Base
+from genmodels.distributions import Base, Dequantization
 from genmodels.errors import UserError
 from genmodels.models.autoregressive import alternating_order, from_data
-from genmodels.models.flow import Flow
+from genmodels.models.flow import Flow, conditional_classes
 from genmodels.networks.made import MADENet
 
 
@@ -38,9 +38,12 @@ class MAF(Flow):
         degrees: of the hidden units; random in the paper for CIFAR-10, where D exceeds the width.
         batch_norm: after every MADE.
         alpha: of the logit for images: 1e-6 for MNIST, 0.05 for CIFAR-10.
+        conditional: on the class, which every MADE sees (the paper's "Conditional MAF").
+        num_classes: of the data.
+        dequantization: of pixels; uniform unless given.
         base: density of the last MADE's noise, standard normal unless given.
     Raises:
-        UserError: a number that must be at least 1 is not.
+        UserError: a number that must be at least 1 is not, or there are no classes to condition on.
     """
 
     def __init__(
@@ -54,31 +57,37 @@ class MAF(Flow):
         degrees: Literal["sequential", "random"] = "sequential",
         batch_norm: bool = True,
         alpha: float = 1e-6,
+        conditional: bool = False,
+        num_classes: int | None = None,
+        dequantization: Dequantization | None = None,
         base: Base | None = None,
     ) -> None:
         if min(num_layers, num_hidden, width) < 1:
             raise UserError("model.num_layers, model.num_hidden and model.width must be at least 1.")
+        classes = conditional_classes(conditional, num_classes)
         features = math.prod(shape)
         steps: list[Bijection] = []
         for layer in range(num_layers):
             order = alternating_order(features, layer)
-            net = MADENet(features, 2, [width] * num_hidden, order, degrees, activation)
+            net = MADENet(features, 2, [width] * num_hidden, order, degrees, activation, classes)
             steps.append(Autoregressive(net, GaussianConditional()))
             if batch_norm:
                 steps.append(WholeSetBatchNorm(features))
-        super().__init__(from_data(steps, shape, alpha), shape, levels, base=base)
+        super().__init__(from_data(steps, shape, alpha), shape, levels, classes, base, dequantization)
         self.needs_statistics = batch_norm
 
     @torch.no_grad()
-    def set_statistics(self, batches: Iterable[Tensor]) -> None:
-        """Let the batch norms take the statistics of `batches`, the training set in the data's own type.
+    def set_statistics(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+        """Let the batch norms take the statistics of `batches` of (x, y), the training set in the data's own type.
 
-        Dequantisation noise is drawn from torch's generator. Holds the set as floats, twice.
+        Dequantisation noise is drawn from torch's generator. Holds the set as floats, twice. Under several ranks each
+        brings its share, and all get the statistics of the whole.
         """
         was_training = self.training
         self.eval()
         inner = self.bijection.inner if isinstance(self.bijection, Flattened) else self.bijection
-        set_statistics(list(inner.bijections), [self._values(x) for x in batches])  # type: ignore[arg-type]
+        values = [(self._values(x), self._context(y)) for x, y in batches]
+        set_statistics(list(inner.bijections), values)  # type: ignore[arg-type]
         self.train(was_training)
 
     def _values(self, x: Tensor) -> Tensor:

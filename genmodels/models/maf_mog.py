@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from genmodels.distributions import MixtureMADE
+from genmodels.distributions import Dequantization, MixtureMADE
 from genmodels.errors import UserError
 from genmodels.models.autoregressive import alternating_order
 from genmodels.models.maf import MAF
@@ -18,7 +18,7 @@ class MAFMoG(MAF):
     the dimensions reversed once more in front of the last. So latents are not standard normal: `encode` and
     temperature speak of the noise that the mixture describes.
 
-    Args: as of `MAF`, and
+    Args: as of `MAF` less the classes, which the mixture could not see, and
         num_components: of the mixtures.
     """
 
@@ -34,6 +34,7 @@ class MAFMoG(MAF):
         degrees: Literal["sequential", "random"] = "sequential",
         batch_norm: bool = True,
         alpha: float = 1e-6,
+        dequantization: Dequantization | None = None,
     ) -> None:
         if min(num_components, num_hidden, width) < 1:
             raise UserError("model.num_components, model.num_hidden and model.width must be at least 1.")
@@ -42,5 +43,15 @@ class MAFMoG(MAF):
         net = MADENet(features, 3 * num_components, [width] * num_hidden, order, degrees, activation)
         base = MixtureMADE(shape, net, num_components)
         super().__init__(
-            shape, levels, num_layers, num_hidden, width, activation, degrees, batch_norm, alpha, base=base
+            shape,
+            levels,
+            num_layers,
+            num_hidden,
+            width,
+            activation,
+            degrees,
+            batch_norm,
+            alpha,
+            dequantization=dequantization,
+            base=base,
         )

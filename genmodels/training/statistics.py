@@ -5,7 +5,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from genmodels.training.initialization import broadcast_from_rank_zero
 from genmodels.training.seeding import mixed_seed, seeded
 
 
@@ -14,9 +13,7 @@ class WholeSetStatistics(pl.Callback):
 
     So validation, the checkpoints after it and evaluation see the statistics of the current weights; without such a
     method, or with `model.needs_statistics` false, nothing happens. They are buffers and thus saved. Dequantisation
-    noise is a function of the seed.
-
-    Under several ranks all take the statistics of rank 0's share of the training set.
+    noise is a function of (seed, rank). Under several ranks each passes its share of the set.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -27,10 +24,8 @@ class WholeSetStatistics(pl.Callback):
         model = pl_module.model
         if not getattr(model, "needs_statistics", False) or trainer.sanity_checking:
             return
-        if trainer.is_global_zero:
-            loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-            loader.sampler.shuffle = False  # every example once, the last partial batch too
-            with seeded(mixed_seed(self.seed, "statistics"), pl_module.device):
-                model.set_statistics(x.to(pl_module.device) for x, _ in loader)
-        if trainer.world_size > 1:
-            broadcast_from_rank_zero(model)
+        loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        loader.sampler.shuffle = False  # every example once, the last partial batch too
+        move = trainer.strategy.batch_to_device
+        with seeded(mixed_seed(self.seed, "statistics", trainer.global_rank), pl_module.device):
+            model.set_statistics(move(batch) for batch in loader)

@@ -46,6 +46,23 @@ def test_gradients_through_the_inverse_are_those_of_the_plain_loop() -> None:
         torch.testing.assert_close(fast, plain)
 
 
+@pytest.mark.parametrize("inverted", [False, True], ids=["autoregressive", "inverse"])
+def test_log_det_given_a_context_is_that_of_the_autograd_jacobian(inverted: bool) -> None:
+    net = MADENet(4, 2, [16, 16], torch.tensor([2, 0, 3, 1]), activation="tanh", context_features=3)
+    layer = Autoregressive(net, GaussianConditional()).double()
+    bijection = Inverse(layer) if inverted else layer
+    x, context = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 3, dtype=torch.float64)
+    z, log_det = bijection(x, context)
+    for sample, given, value in zip(x, context, log_det, strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda v: bijection(v[None], given[None])[0][0], sample)  # noqa: B023
+        torch.testing.assert_close(torch.linalg.slogdet(jacobian).logabsdet, value)
+    with torch.no_grad():
+        ways = [layer.inverse_by_passes, layer.inverse_by_jacobi, layer.inverse]
+        for back, _ in [way(layer(x, context)[0], context) for way in ways]:
+            torch.testing.assert_close(back, x)
+    assert not torch.allclose(bijection(x, context + 1)[0], z)
+
+
 def test_jacobi_stops_early_where_dependence_is_weak() -> None:
     layer = _layer(features=40)
     passes = []

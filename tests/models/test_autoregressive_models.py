@@ -7,7 +7,7 @@ from torch import Tensor
 from genmodels.bijections import WholeSetBatchNorm
 from genmodels.distributions import MixtureMADE
 from genmodels.errors import UserError
-from genmodels.models import IAF, MADE, MAF, Flow, MAFMoG
+from genmodels.models import IAF, MADE, MAF, Flow, FlowPPDequantization, MAFMoG
 from genmodels.networks.made import MADENet
 
 PLANE = {
@@ -97,10 +97,45 @@ def test_statistics_are_those_of_the_whole_set_in_one_batch(shape: tuple[int, ..
     with torch.no_grad():
         expected = model.train().log_prob(x)
     torch.manual_seed(3)
-    model.set_statistics([x] if levels else list(x.split(32)))
+    model.set_statistics((part, None) for part in ([x] if levels else x.split(32)))
     assert model.training
     torch.manual_seed(3)
     torch.testing.assert_close(model.eval().log_prob(x), expected)
+
+
+def test_statistics_of_a_class_conditional_model_are_those_given_the_classes() -> None:
+    model = MAF((3,), None, num_layers=3, width=8, conditional=True, num_classes=4).double()
+    x, y = torch.randn(70, 3).double(), torch.randint(4, (70,))
+    with torch.no_grad():
+        expected = model.train().log_prob(x, y)
+    model.set_statistics(zip(x.split(32), y.split(32), strict=True))
+    torch.testing.assert_close(model.eval().log_prob(x, y), expected)
+
+
+@pytest.mark.parametrize("model", [MAF, IAF])
+def test_classes_without_data_of_classes_are_refused(model: type[Flow]) -> None:
+    with pytest.raises(UserError, match=r"model\.conditional=true needs data with classes"):
+        model((3,), None, conditional=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("model", [MAF, IAF])
+def test_the_density_of_each_class_integrates_to_one_and_is_its_own(model: type[Flow]) -> None:
+    flow = model((2,), None, num_layers=2, width=8, activation="tanh", conditional=True, num_classes=2)  # type: ignore[call-arg]
+    flow.double().eval()
+    axis = torch.linspace(-25, 25, 801, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        densities = [flow.log_prob(grid, torch.full((len(grid),), label)).exp() for label in (0, 1)]
+    for density in densities:
+        assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1.0, abs=1e-3)
+    assert float((densities[0] - densities[1]).abs().sum()) * float(axis[1] - axis[0]) ** 2 > 0.1
+
+
+def test_variational_dequantization_is_used_where_given() -> None:
+    noise = FlowPPDequantization((1, 4, 4), 16, num_couplings=1, num_blocks=1, width=4, num_components=2, heads=1)
+    model = MAF((1, 4, 4), 16, num_layers=1, width=16, batch_norm=False, alpha=0.05, dequantization=noise)
+    model.log_prob(torch.randint(0, 16, (5, 1, 4, 4), dtype=torch.uint8)).sum().backward()
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in noise.parameters())
 
 
 def test_published_sizes() -> None:

@@ -11,9 +11,17 @@ from genmodels.networks.made import MADENet
 ORDERS = [torch.arange(5), torch.arange(4, -1, -1), torch.tensor([2, 0, 4, 1, 3])]
 
 
-def _net(order: Tensor, degrees: str = "sequential", num_hidden: int = 2, outputs: int = 2) -> MADENet:
+def _net(order: Tensor, degrees: str = "sequential", num_hidden: int = 2, context_features: int = 0) -> MADENet:
     torch.manual_seed(0)
-    net = MADENet(5, outputs, [40] * num_hidden, order, degrees, activation="tanh").double()  # type: ignore[arg-type]
+    net = MADENet(
+        5,
+        2,
+        [40] * num_hidden,
+        order,
+        degrees,  # type: ignore[arg-type]
+        activation="tanh",
+        context_features=context_features,
+    ).double()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter)
     return net
@@ -34,20 +42,34 @@ def test_an_output_sees_all_dimensions_before_its_own_and_no_other(
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=["forward", "backward", "mixed"])
-def test_unrolling_gives_each_step_the_outputs_of_the_whole_network(order: Tensor) -> None:
-    net = _net(order, "random")
+@pytest.mark.parametrize("context_features", [0, 3])
+def test_unrolling_gives_each_step_the_outputs_of_the_whole_network(order: Tensor, context_features: int) -> None:
+    net = _net(order, "random", context_features=context_features)
     x = torch.randn(3, 5, dtype=torch.float64)
+    context = torch.randn(3, 3, dtype=torch.float64) if context_features else None
     seen = []
 
     def choose(i: int, h: Tensor) -> Tensor:
         seen.append(i)
-        torch.testing.assert_close(h, net(x).view(3, 2, 5)[:, :, i])
+        torch.testing.assert_close(h, net(x, context).view(3, 2, 5)[:, :, i])
         return x[:, i : i + 1]
 
-    torch.testing.assert_close(net.unroll(x, choose), x)
+    torch.testing.assert_close(net.unroll(x, choose, context), x)
     with torch.no_grad():
-        torch.testing.assert_close(net.unroll(x, choose), x)
+        torch.testing.assert_close(net.unroll(x, choose, context), x)
     assert seen == [*order.tolist()] * 2
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=["forward", "backward", "mixed"])
+@pytest.mark.parametrize("num_hidden", [1, 2])
+def test_the_context_reaches_every_output_and_leaves_the_masks(order: Tensor, num_hidden: int) -> None:
+    net = _net(order, num_hidden=num_hidden, context_features=3)
+    x, context = torch.randn(5, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    of_x, of_context = torch.autograd.functional.jacobian(lambda v, c: net(v[None], c[None])[0], (x, context))
+    assert (of_context != 0).all()
+    place = order.argsort()
+    for of_output in of_x.view(2, 5, 5):
+        assert torch.equal(of_output != 0, place[:, None] > place)
 
 
 def test_one_dimension_sees_nothing_but_has_an_output() -> None:
