@@ -178,6 +178,19 @@ def raster_order(shape: Sequence[int], joint_colours: bool) -> Tensor:
     return pixels * channels + torch.arange(channels)[:, None, None]
 
 
+def check_joint_colours(likelihood: PixelLikelihood, model: str) -> None:
+    """For a model whose network gives the parameters of all colours of a pixel at once, from the pixels before it.
+
+    Raises:
+        UserError: there are several colours and the likelihood does not make them depend on one another.
+    """
+    if likelihood.channels > 1 and not likelihood.conditions_colours:
+        raise UserError(
+            f"{model} draws the colours of a pixel together, which takes model/likelihood=logistic_mixture "
+            f"for images of {likelihood.channels} colours."
+        )
+
+
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
     was_training = model.training

@@ -1,6 +1,5 @@
 """Attention of every pixel to the pixels before it, over whole images and, with a memory, one pixel at a time."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
