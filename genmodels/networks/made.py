@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from genmodels.networks.kept import KeepsValues
 from genmodels.networks.staircase import Cut, StaircaseLinear, cuts_of
+from genmodels.networks.unrolling import Staircase, Unrolling
 
 Activation = Callable[[Tensor], Tensor]
 # In place: what they overwrite, a linear map's result, nobody needs again.
@@ -136,20 +137,17 @@ class MADENet(KeepsValues):
             *[None] * (self._num_hidden - 1),
             None if to_outputs is None else to_outputs[:, self._outputs_by_step()],
         ]
-        *hidden, last = (_Rows(*layer, like.shape[0]) for layer in zip(self._staircases(), shifts, strict=True))
+        unrolling = Unrolling(self._staircases(), self.activation, like.shape[0], shifts)
         inputs = like.new_empty(0, like.shape[0])
         for step, i in enumerate(self.order.tolist()):
-            below = inputs
-            for rows in hidden:
-                below = rows.grow(step, below, self.activation)
-            inputs = torch.cat((inputs, choose(i, last.block(step, below).t()).t()))
+            inputs = torch.cat((inputs, choose(i, unrolling.outputs(step, inputs).t()).t()))
         return inputs[self.order.argsort()].t()
 
-    def _staircases(self) -> list["_Staircase"]:
+    def _staircases(self) -> list[Staircase]:
         """One for each layer; kept in `eval()`."""
         return self.kept(self._cut, *self.parameters(), *self.buffers())
 
-    def _cut(self) -> list["_Staircase"]:
+    def _cut(self) -> list[Staircase]:
         """Step d: in each hidden layer the units of degree d, which see d inputs; then the outputs of degree d + 1."""
         first, *middle, last = self._layers()
         counts = [torch.bincount(degrees, minlength=self.features).tolist() for degrees in self._hidden_degrees()]
@@ -158,7 +156,7 @@ class MADENet(KeepsValues):
         weights = [first.weight[:, self.order], *(layer.weight for layer in middle), last.weight[outputs]]
         biases = [first.bias, *(layer.bias for layer in middle), last.bias[outputs]]
         counts.append([self.outputs_per_dim] * self.features)
-        return [_Staircase(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
+        return [Staircase(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
 
     def _outputs_by_step(self) -> Tensor:
         """Positions of the outputs in the order of the steps, those of a dimension side by side."""
@@ -188,52 +186,6 @@ class MADENet(KeepsValues):
         super()._load_from_state_dict(*args, **kwargs)
         for layer, mask in zip(self._layers(), self._masks(), strict=True):
             layer.set_mask(mask)
-
-
-class _Staircase:
-    """The unmasked part of a layer: for each step the rows of weight and bias, and the columns, that enter.
-
-    Args:
-        weight, bias: [units, inputs] and [units], both in the order of the steps.
-        rows: units of each step.
-        columns: inputs that those see, always the first ones.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor, rows: list[int], columns: list[int]) -> None:
-        self.weights = [block[:, :n] for block, n in zip(weight.split(rows), columns, strict=True)]
-        self.bias = bias[:, None]
-        self.rows = rows
-        self.up_to = list(itertools.accumulate(rows))
-
-
-class _Rows:
-    """Units [units, B] of a layer, computed step by step: in one buffer, or joined anew where gradients flow.
-
-    Args:
-        shift: [B, units] added to the bias, or None.
-    """
-
-    def __init__(self, layer: _Staircase, shift: Tensor | None, batch: int) -> None:
-        self._layer = layer
-        self._in_place = not torch.is_grad_enabled()
-        bias = layer.bias if shift is None else layer.bias + shift.t()
-        # Starts as the bias, which addmm_ then adds to.
-        self._buffer = bias.expand(-1, batch).clone() if self._in_place else bias
-        self._blocks = self._buffer.split(layer.rows)
-        self._known = self._buffer.new_empty(0, batch)
-
-    def block(self, step: int, below: Tensor) -> Tensor:
-        """The units of one step before the activation, from all units known in the layer below."""
-        weight, bias = self._layer.weights[step], self._blocks[step]
-        return bias.addmm_(weight, below) if self._in_place else torch.addmm(bias, weight, below)
-
-    def grow(self, step: int, below: Tensor, activation: Activation) -> Tensor:
-        """Add the units of one step; returns all units so far."""
-        if self._layer.rows[step]:
-            block = activation(self.block(step, below))
-            up_to = self._layer.up_to[step]
-            self._known = self._buffer[:up_to] if self._in_place else torch.cat((self._known, block))
-        return self._known
 
 
 def _shifted(h: Tensor, shift: Tensor | None) -> Tensor:
