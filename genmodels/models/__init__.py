@@ -11,6 +11,7 @@ from genmodels.models.maf import MAF
 from genmodels.models.maf_mog import MAFMoG
 from genmodels.models.nice import NICE
 from genmodels.models.pixelcnn import PixelCNN
+from genmodels.models.pixelsnail import PixelSNAIL
 from genmodels.models.planar import PlanarFlow
 from genmodels.models.radial import RadialFlow
 from genmodels.models.realnvp import RealNVP
@@ -27,6 +28,7 @@ __all__ = [
     "Glow",
     "MAFMoG",
     "PixelCNN",
+    "PixelSNAIL",
     "PlanarFlow",
     "RadialFlow",
     "RealNVP",

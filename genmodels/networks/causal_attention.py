@@ -29,7 +29,11 @@ class Memory:
     Args:
         batch, length, key_width, value_width: B, H * W, K and V.
         like: a tensor of the type and on the device wanted.
+    Attributes:
+        last: what the key and value of the last pixel are to be computed from, once that pixel is drawn.
     """
+
+    last: Tensor | None = None
 
     def __init__(self, batch: int, length: int, key_width: int, value_width: int, like: Tensor) -> None:
         self._keys = like.new_empty(batch, length, key_width)
