@@ -4,6 +4,7 @@ from genmodels.models.ancestral import AutoregressiveModel
 from genmodels.models.flow import Flow
 from genmodels.models.flowpp import FlowPP
 from genmodels.models.flowpp_dequantization import FlowPPDequantization
+from genmodels.models.gated_pixelcnn import GatedPixelCNN
 from genmodels.models.glow import Glow
 from genmodels.models.iaf import IAF
 from genmodels.models.made import MADE
@@ -25,6 +26,7 @@ __all__ = [
     "Flow",
     "FlowPP",
     "FlowPPDequantization",
+    "GatedPixelCNN",
     "Glow",
     "MAFMoG",
     "PixelCNN",
