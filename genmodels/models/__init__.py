@@ -8,6 +8,7 @@ from genmodels.models.gated_pixelcnn import GatedPixelCNN
 from genmodels.models.glow import Glow
 from genmodels.models.iaf import IAF
 from genmodels.models.made import MADE
+from genmodels.models.made_image import ImageMADE
 from genmodels.models.maf import MAF
 from genmodels.models.maf_mog import MAFMoG
 from genmodels.models.nice import NICE
@@ -28,6 +29,7 @@ __all__ = [
     "FlowPPDequantization",
     "GatedPixelCNN",
     "Glow",
+    "ImageMADE",
     "MAFMoG",
     "PixelCNN",
     "PixelSNAIL",

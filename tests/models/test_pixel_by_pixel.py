@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
-from genmodels.models import AutoregressiveModel, GatedPixelCNN, PixelCNN, PixelSNAIL
+from genmodels.models import AutoregressiveModel, GatedPixelCNN, ImageMADE, PixelCNN, PixelSNAIL
 from genmodels.networks.data_init import initialize
 
 LIKELIHOODS = {"bernoulli": Bernoulli, "categorical": Categorical, "logistic mixture": LogisticMixture}
@@ -37,6 +37,9 @@ class Case:
 
 MODELS = {
     "GatedPixelCNN": Case(lambda shape, likelihood: GatedPixelCNN(shape, likelihood, 3, 24, 3, 5, 48)),
+    "ImageMADE": Case(
+        lambda shape, likelihood: ImageMADE(shape, likelihood, [60, 60], num_orders=1), likelihoods=("categorical",)
+    ),
     "PixelCNN": Case(lambda shape, likelihood: PixelCNN(shape, likelihood, 2, 6, 6), blind=True),
     "PixelSNAIL": Case(
         lambda shape, likelihood: PixelSNAIL(shape, likelihood, 2, 1, 6, 3), likelihoods=("logistic mixture",)
