@@ -60,14 +60,6 @@ def cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int = 0, final_
     return LambdaLR(optimizer, factor)
 
 
-def linear(optimizer: Optimizer, total_steps: int, decay_start: int = 0) -> LambdaLR:
-    """Constant until step `decay_start`, then on a straight line to 0 at step `total_steps`."""
-    _not_negative("scheduler.decay_start", decay_start)
-    if total_steps <= decay_start:
-        raise UserError(f"scheduler.total_steps={total_steps} must be larger than scheduler.decay_start={decay_start}.")
-    return LambdaLR(optimizer, lambda step: min(1.0, max(0.0, (total_steps - step) / (total_steps - decay_start))))
-
-
 def _warmup(step: int, warmup_steps: int) -> float:
     return min(1.0, (step + 1) / warmup_steps) if warmup_steps > 0 else 1.0
 

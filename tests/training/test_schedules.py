@@ -42,18 +42,12 @@ def test_cosine_ends_at_its_fraction() -> None:
     assert found[7:] == pytest.approx([0.2, 0.2])
 
 
-def test_linear_waits_and_ends_at_nought() -> None:
-    found = rates(schedules.linear, 8, total_steps=6, decay_start=2)
-    assert found == pytest.approx([2.0, 2.0, 2.0, 1.5, 1.0, 0.5, 0.0, 0.0])
-
-
 @pytest.mark.parametrize(
     ("build", "key"),
     [
         (lambda o: schedules.linear_warmup(o, warmup_steps=-1), "warmup_steps"),
         (lambda o: schedules.cosine(o, total_steps=-1), "total_steps"),
         (lambda o: schedules.exponential(o, rate=1.5), "rate"),
-        (lambda o: schedules.linear(o, total_steps=5, decay_start=5), "total_steps"),
     ],
 )
 def test_impossible_values_name_their_key(build: Callable[[Optimizer], object], key: str) -> None:
