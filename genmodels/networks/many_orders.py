@@ -83,7 +83,7 @@ class ManyOrdersMADE(KeepsValues):
         weights = [
             layer.weight[to][:, of] for layer, (of, to) in zip(self._layers(), itertools.pairwise(units), strict=True)
         ]
-        biases = [layer.bias[to] for layer, to in zip(self._layers(), units[1:], strict=True)]
+        biases = [cast(Tensor, layer.bias)[to] for layer, to in zip(self._layers(), units[1:], strict=True)]
         staircases = [Staircase(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
         if self.direct is None:
             return staircases, None
@@ -98,17 +98,16 @@ class ManyOrdersMADE(KeepsValues):
         return [self.places[k], *(getattr(self, f"degrees{layer}")[k] for layer in range(len(self.layers) - 1))]
 
 
-class _LinearByDegrees(KeepsValues, nn.Linear):
+class _LinearByDegrees(KeepsValues):
     """A linear map of which a unit sees the inputs of its own degree or less, or of less; starts as `MaskedLinear`."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        super().__init__(in_features, out_features, bias)
-        nn.init.normal_(self.weight, std=(in_features + 1) ** -0.5)
-        if bias:
-            nn.init.zeros_(self.bias)
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_features, in_features).normal_(std=(in_features + 1) ** -0.5))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
 
     def forward(self, x: Tensor, above: Tensor, below: Tensor, strictly: bool = False) -> Tensor:
-        """`above` may be repeated along the units: [units / V] for V times as many."""
+        """`above` [units / V] serves V units each, as the outputs of a dimension."""
 
         def masked() -> Tensor:
             seen = above[:, None] > below if strictly else above[:, None] >= below
