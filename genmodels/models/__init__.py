@@ -13,6 +13,7 @@ from genmodels.models.maf import MAF
 from genmodels.models.maf_mog import MAFMoG
 from genmodels.models.nice import NICE
 from genmodels.models.pixelcnn import PixelCNN
+from genmodels.models.pixelrnn import PixelRNN
 from genmodels.models.pixelsnail import PixelSNAIL
 from genmodels.models.planar import PlanarFlow
 from genmodels.models.radial import RadialFlow
@@ -32,6 +33,7 @@ __all__ = [
     "ImageMADE",
     "MAFMoG",
     "PixelCNN",
+    "PixelRNN",
     "PixelSNAIL",
     "PlanarFlow",
     "RadialFlow",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
-from genmodels.models import AutoregressiveModel, GatedPixelCNN, ImageMADE, PixelCNN, PixelSNAIL
+from genmodels.models import AutoregressiveModel, GatedPixelCNN, ImageMADE, PixelCNN, PixelRNN, PixelSNAIL
 from genmodels.networks.data_init import initialize
 
 LIKELIHOODS = {"bernoulli": Bernoulli, "categorical": Categorical, "logistic mixture": LogisticMixture}
@@ -41,6 +41,8 @@ MODELS = {
         lambda shape, likelihood: ImageMADE(shape, likelihood, [60, 60], num_orders=1), likelihoods=("categorical",)
     ),
     "PixelCNN": Case(lambda shape, likelihood: PixelCNN(shape, likelihood, 2, 6, 6), blind=True),
+    "PixelRNN diagonal": Case(lambda shape, likelihood: PixelRNN(shape, likelihood, "diagonal", 2, 6, 12), blind=True),
+    "PixelRNN row": Case(lambda shape, likelihood: PixelRNN(shape, likelihood, "row", 2, 6, 12, skip=True), blind=True),
     "PixelSNAIL": Case(
         lambda shape, likelihood: PixelSNAIL(shape, likelihood, 2, 1, 6, 3), likelihoods=("logistic mixture",)
     ),

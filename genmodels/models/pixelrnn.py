@@ -1,0 +1,97 @@
+"""PixelRNN: Pixel Recurrent Neural Networks (van den Oord, Kalchbrenner & Kavukcuoglu, ICML 2016, arXiv:1601.06759)."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genmodels.distributions import PixelLikelihood
+from genmodels.errors import UserError
+from genmodels.models.ancestral import AutoregressiveModel, Decoder
+from genmodels.models.pixelcnn import colours_of_network
+from genmodels.networks.causal_conv import MaskedConv2d
+from genmodels.networks.diagonal_lstm import DiagonalBiLSTM
+from genmodels.networks.layout import fast_layout
+from genmodels.networks.line_lstm import StateCache
+from genmodels.networks.row_lstm import RowLSTM
+
+LAYERS = {"row": RowLSTM, "diagonal": DiagonalBiLSTM}
+
+
+class PixelRNN(AutoregressiveModel):
+    """A stack of LSTM layers over the image gives every pixel's distribution.
+
+        7x7 convolution with mask A to 2h channels; `num_layers` LSTM layers 2h -> h, each followed by 1x1 h -> 2h;
+        twice ReLU and 1x1; ReLU and 1x1 to the likelihood's parameters, 1x1 all with mask B (Table 1)
+
+    `layer` "diagonal" sees all earlier pixels; "row" a triangle that widens by a pixel to both sides with every row
+    above, as far as the first layer and, to the left, the input-to-state convolutions do not widen it.
+    Deviations: as in `PixelCNN` the widths are rounded up to multiples of the colours; the paper does not say how skip
+    connections (Section 3.3) join the output: here 1x1 h -> 2h of every layer, added to the last layer's output.
+
+    Args:
+        shape: (C, H, W).
+        likelihood: the paper's are `Categorical` and, for binary images, `Bernoulli`.
+        layer: kind of LSTM.
+        num_layers: 12 for CIFAR-10.
+        width: h, 128 for CIFAR-10.
+        output_width: channels of the two 1x1 layers before the last, 1024 for CIFAR-10, 32 for MNIST.
+        residual: add a layer's input to its output.
+        skip: add every layer's states to the last layer's output.
+    Raises:
+        UserError: a number that must be at least 1 is not, or there is no such layer.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        likelihood: PixelLikelihood,
+        layer: Literal["row", "diagonal"] = "diagonal",
+        num_layers: int = 12,
+        width: int = 128,
+        output_width: int = 1024,
+        residual: bool = True,
+        skip: bool = False,
+    ) -> None:
+        if min(num_layers, width, output_width) < 1:
+            raise UserError("model.num_layers, model.width and model.output_width must be at least 1.")
+        if layer not in LAYERS:
+            raise UserError(f"model.layer={layer} must be one of {', '.join(LAYERS)}.")
+        super().__init__(shape, likelihood)
+        colours = colours_of_network(likelihood)
+        h, out = (channels + -channels % colours for channels in (width, output_width))
+        self.residual = residual
+        self.first = MaskedConv2d(shape[0], 2 * h, (4, 7), "A", colours, sees="around")
+        size = (self.shape[1], self.shape[2])
+        self.lstms = nn.ModuleList(LAYERS[layer](2 * h, h, colours, size) for _ in range(num_layers))
+        self.widen = nn.ModuleList(MaskedConv2d(h, 2 * h, (1, 1), "B", colours) for _ in range(num_layers))
+        self.skips = nn.ModuleList(MaskedConv2d(h, 2 * h, (1, 1), "B", colours) for _ in range(num_layers * skip))
+        widths = [2 * h, out, out, likelihood.num_params]
+        self.output = nn.ModuleList(
+            MaskedConv2d(above, below, (1, 1), "B", colours) for above, below in itertools.pairwise(widths)
+        )
+
+    def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self._after_first(self.first(fast_layout(self._scaled(x))))
+
+    def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
+        cache = StateCache(width=self.shape[2])
+
+        def decode(x: Tensor, row: int, column: int) -> Tensor:
+            cache.row, cache.column = row, column
+            return self._after_first(self.first.look(self._scaled(x), row, column), cache).squeeze(3)
+
+        return decode
+
+    def _after_first(self, x: Tensor, cache: StateCache | None = None) -> Tensor:
+        states = []
+        for lstm, widen in zip(self.lstms, self.widen, strict=True):
+            states.append(lstm(x, cache))
+            x = x + widen(states[-1]) if self.residual else widen(states[-1])
+        # Without skip connections there are no layers to go with the states.
+        x = sum((skip(h) for skip, h in zip(self.skips, states, strict=False)), start=x)
+        for layer in self.output:
+            x = layer(F.relu(x))
+        return x
