@@ -77,26 +77,28 @@ class PixelSNAIL(AutoregressiveModel):
         self.output = WeightNormConv2d(width, likelihood.num_params)
 
     def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        x, classes = fast_layout(self._scaled(x)), self._one_hot(y)
-        background = self.background.expand(len(x), -1, -1, -1)
+        x, classes = self._scaled(x), self._one_hot(y)
+        seen = fast_layout(torch.cat((self.background.expand(len(x), -1, -1, -1), x), dim=1))
+        place = seen[:, : self.background.shape[1]]
         h = self.first(x)
         for block in self.blocks:
-            h = block(h, x, background, classes)
+            h = block(h, place, seen, classes)
         return self.output(F.elu(h))
 
     def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
         _, height, width = self.shape
         classes, cache = self._one_hot(y), Cache(width)
         memories = [Memory(batch, height * width, *self.attention_widths, like=self.background) for _ in self.blocks]
+        places = self.background.expand(batch, -1, -1, -1).flatten(2).split(1, dim=2)
 
         def decode(x: Tensor, row: int, column: int) -> Tensor:
             cache.row, cache.column = row, column
-            x = self._scaled(x)
-            before = x.flatten(2)[:, :, row * width + column - 1, None, None]
-            background = self.background[:, :, row, column, None, None].expand(batch, -1, -1, -1)
+            x, position = self._scaled(x), row * width + column
+            before = x.flatten(2)[:, :, position - 1, None]  # of no meaning, and not looked at, for the first pixel
+            seen = torch.cat((places[position - 1], before), dim=1)[..., None]
             h = self.first.look(x, row, column)
             for block, memory in zip(self.blocks, memories, strict=True):
-                h = block(h, before, background, classes, cache, memory)
+                h = block(h, places[position][..., None], seen, classes, cache, memory)
             return self.output(F.elu(h)).squeeze(3)
 
         return decode
@@ -119,20 +121,20 @@ class _Block(nn.Module):
         self.resnets = nn.ModuleList(
             GatedResnet(width, (2, 2), dropout, num_classes=num_classes) for _ in range(num_resnets)
         )
-        self.attention = AttentionBlock(width, colours, 2 * colours, key_width, value_width, dropout, num_classes)
+        self.attention = AttentionBlock(width, 2 * colours, colours, key_width, value_width, dropout, num_classes)
 
     def forward(
         self,
         h: Tensor,
-        x: Tensor,
-        background: Tensor,
+        place: Tensor,
+        seen: Tensor,
         classes: Tensor | None,
         cache: Cache | None = None,
         memory: Memory | None = None,
     ) -> Tensor:
         for resnet in self.resnets:
             h = resnet(h, classes=classes, cache=cache)
-        return self.attention(h, x, background, classes, memory)
+        return self.attention(h, place, seen, classes, memory)
 
 
 def _background(colours: int, height: int, width: int) -> Tensor:

@@ -30,7 +30,7 @@ class Memory:
         batch, length, key_width, value_width: B, H * W, K and V.
         like: a tensor of the type and on the device wanted.
     Attributes:
-        last: what the key and value of the last pixel are to be computed from, once that pixel is drawn.
+        last: features of the last pixel, for its key and value, which wait for that pixel to be drawn.
     """
 
     last: Tensor | None = None
