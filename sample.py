@@ -15,6 +15,8 @@ def sample(
     temperature: float,
     seed: int,
     labels: int | list[int] | None,
+    method: Literal["cached", "naive", "jacobi"],
+    complete: Literal["top_half"] | None,
     interpolate: bool,
     weights: Literal["best", "last"],
     batch_size: int,
@@ -23,6 +25,7 @@ def sample(
     data_dir: str | None,
 ) -> None:
     """The keys of conf/sample.yaml, which says what they mean."""
+    from genmodels.evaluation.completion import complete as finish
     from genmodels.evaluation.interpolation import interpolate as walk
     from genmodels.evaluation.sampling import draw
     from genmodels.finished import load_run
@@ -30,8 +33,10 @@ def sample(
     loaded = load_run(run, weights)
     if interpolate:
         paths = walk(loaded, n, seed, batch_size, device, out, data_dir)
+    elif complete is not None:
+        paths = finish(loaded, complete, n, temperature, method, seed, device, out, data_dir)
     else:
-        paths = draw(loaded, n, temperature, seed, labels, batch_size, device, out)
+        paths = draw(loaded, n, temperature, seed, labels, batch_size, device, out, method)
     print("\n".join(map(str, paths)))
 
 

@@ -5,11 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genmodels.data import BatchLoader, EpochSampler
-from genmodels.data.seeding import generator_for
 from genmodels.errors import UserError
 from genmodels.evaluation.sampling import drawing_path, write_drawing
-from genmodels.evaluation.scoring import check_at_least, chosen_device, evaluation_data
+from genmodels.evaluation.scoring import check_at_least, chosen_device, random_test_examples
 from genmodels.finished import Run
 
 STEPS = 8  # of one walk, both ends included
@@ -50,10 +48,8 @@ def interpolate(
     pairs = max(1, n // STEPS)
     place = chosen_device(device)
     model = run.model.to(place)
-    loader = evaluation_data(run, batch_size, data_dir).test_dataloader()
-    chunks = [
-        (model.encode(x.to(place), _to(y, place)).cpu(), y) for x, y in _chosen(loader, 2 * pairs, batch_size, seed)
-    ]
+    examples = random_test_examples(run, 2 * pairs, batch_size, seed, data_dir)
+    chunks = [(model.encode(x.to(place), _to(y, place)).cpu(), y) for x, y in examples]
     z = torch.cat([chunk for chunk, _ in chunks])
     y = None if chunks[0][1] is None else torch.cat([labels for _, labels in chunks if labels is not None])
     times = torch.linspace(0, 1, STEPS).tolist()
@@ -84,15 +80,6 @@ def slerp(first: Tensor, second: Tensor, t: float) -> Tensor:
     weight_a = torch.where(near, 1 - t, ((1 - t) * angle).sin() / angle.sin())
     weight_b = torch.where(near, t, (t * angle).sin() / angle.sin())
     return (weight_a * a + weight_b * b).view_as(first)
-
-
-def _chosen(loader: BatchLoader, count: int, batch_size: int, seed: int) -> BatchLoader:
-    """A loader of `count` examples at random, two of one pair never the same."""
-    examples = loader.examples
-    if len(examples) < count:
-        raise UserError(f"n={count // 2 * STEPS} needs {count} test examples, and there are {len(examples)}")
-    rows = torch.randperm(len(examples), generator=generator_for("interpolation", seed))[:count]
-    return BatchLoader(examples.part(rows), EpochSampler(count, batch_size, shuffle=False), loader.transform)
 
 
 def _to(y: Tensor | None, device: torch.device) -> Tensor | None:

@@ -1,6 +1,9 @@
 """Draw samples from a finished run."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +13,8 @@ from genmodels.errors import UserError
 from genmodels.evaluation.pictures import save_grid, save_scatter
 from genmodels.evaluation.scoring import check_at_least, chosen_device
 from genmodels.finished import Run
+from genmodels.models import AutoregressiveModel
+from genmodels.models.ancestral import Method
 from genmodels.progress import progress
 from genmodels.training.seeding import mixed_seed, seeded
 
@@ -23,6 +28,7 @@ def draw(
     batch_size: int = 100,
     device: str = "auto",
     out: str | None = None,
+    method: Method = "cached",
 ) -> list[Path]:
     """Write `n` samples as a picture and as arrays.
 
@@ -35,6 +41,7 @@ def draw(
         batch_size: samples at a time.
         device: "auto", "cpu", "cuda", "cuda:1".
         out: path of the files without their suffixes; by default in the run's `samples` folder.
+        method: how an autoregressive model draws; other models pay no heed.
 
     Returns: the files: .npz (arrays `samples`, in the data's own type, and `labels`), and .png where there is a way to
         draw the data.
@@ -49,13 +56,26 @@ def draw(
     place = chosen_device(device)
     model = run.model.to(place)
     y = _labels(model, n, labels)
-    parts = []
     with torch.no_grad(), seeded(mixed_seed(seed, "sample"), place):
-        for start in progress(range(0, n, batch_size), "sampling"):
-            part = None if y is None else y[start : start + batch_size].to(place)
-            parts.append(model.sample(min(batch_size, n - start), part, temperature=temperature).cpu())
+        samples = torch.cat([part.cpu() for part in _batches(model, n, y, temperature, batch_size, place, method)])
     path = drawing_path(run, out, f"sample_n{n}_t{temperature:g}_seed{seed}")
-    return write_drawing(torch.cat(parts), y, model.levels, path)
+    return write_drawing(samples, y, model.levels, path)
+
+
+def _batches(
+    model: Any, n: int, y: Tensor | None, temperature: float, batch_size: int, place: torch.device, method: Method
+) -> Iterator[Tensor]:
+    by_pixels = isinstance(model, AutoregressiveModel)
+    starts = range(0, n, batch_size)
+    # One bar at a time: over the pixels of a batch, which take long, or over the batches.
+    for start in starts if by_pixels else progress(starts, "sampling"):
+        labels = None if y is None else y[start : start + batch_size].to(place)
+        size = min(batch_size, n - start)
+        if by_pixels:
+            bar = partial(progress, description=f"sampling {start + 1} to {start + size} of {n}")
+            yield model.sample(size, labels, temperature, method=method, track=bar)
+        else:
+            yield model.sample(size, labels, temperature=temperature)
 
 
 def drawing_path(run: Run, out: str | None, name: str) -> Path:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 import torch
 
 from genmodels.config.targets import build
+from genmodels.data import BatchLoader, EpochSampler
+from genmodels.data.seeding import generator_for
 from genmodels.errors import UserError
 from genmodels.evaluation.divergence import evaluate_reverse_kl
 from genmodels.evaluation.likelihood import Likelihood, evaluate_likelihood
@@ -86,6 +88,19 @@ def evaluation_data(run: Run, batch_size: int, data_dir: str | None = None) -> A
     if data_dir is not None:
         node["root"] = data_dir
     return build(node, "data")
+
+
+def random_test_examples(run: Run, count: int, batch_size: int, seed: int, data_dir: str | None = None) -> BatchLoader:
+    """A loader of `count` different examples of the run's test set, at random.
+
+    Raises:
+        UserError: there are not so many.
+    """
+    loader = evaluation_data(run, batch_size, data_dir).test_dataloader()
+    if len(loader.examples) < count:
+        raise UserError(f"{count} test examples are needed and there are {len(loader.examples)}: choose a smaller n")
+    rows = torch.randperm(len(loader.examples), generator=generator_for("test examples", seed))[:count]
+    return BatchLoader(loader.examples.part(rows), EpochSampler(count, batch_size, shuffle=False), loader.transform)
 
 
 def chosen_device(name: str) -> torch.device:

@@ -1,0 +1,67 @@
+"""Runs of autoregressive models through the front doors: sample in three ways, complete, evaluate."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import run_program
+
+from genmodels.config.compose import compose
+from genmodels.config.targets import build
+from genmodels.experiment import train
+from genmodels.finished import load_run
+
+TINY = (
+    "model=pixelcnn_small",
+    "model.num_layers=1",
+    "model.width=8",
+    "model.output_width=8",
+    "trainer=cpu",
+    "trainer.max_steps=20",
+    "logger=csv",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pixels") / "run"
+    train(compose(TINY), folder)
+    return folder
+
+
+def _samples(finished: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> np.ndarray:
+    picture, arrays = run_program("sample", f"run={finished}", "seed=3", *arguments, capture=capsys).out.split()
+    assert Path(picture).suffix == ".png"
+    return np.load(arrays)["samples"]
+
+
+def test_the_way_to_sample_does_not_change_the_picture(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cached = _samples(finished, capsys, "n=12", "batch_size=5")
+    assert cached.shape == (12, 1, 8, 8)
+    assert cached.dtype == np.uint8
+    for method in ("naive", "jacobi"):
+        other = _samples(finished, capsys, "n=12", "batch_size=5", f"method={method}")
+        # Rounding may move single draws across the border between two values, and what follows with them.
+        assert (other == cached).all(axis=(1, 2, 3)).mean() > 0.8
+
+
+def test_completions_keep_the_top_half_of_test_images(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = _samples(finished, capsys, "n=24", "complete=top_half").reshape(3, 8, 8, 8)
+    test = torch.cat([x for x, _ in build(load_run(finished).config["data"], "data").test_dataloader()])
+    for row in pictures:
+        assert (test.flatten(1).numpy() == row[0].flatten()).all(axis=1).any()
+        assert (row[:, :4] == row[0, :4]).all()
+        assert len({drawn.tobytes() for drawn in row[1:, 4:]}) > 1
+        assert not any(np.array_equal(drawn[4:], row[0, 4:]) for drawn in row[1:])
+
+
+def test_only_what_is_drawn_first_can_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(compose(["model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv"]), tmp_path)
+    said = run_program("sample", f"run={tmp_path}", "complete=top_half", capture=capsys).mistake
+    assert "needs an autoregressive model" in said
+
+
+def test_the_likelihood_is_reported_as_exact(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run_program("evaluate", f"run={finished}", "importance_samples=8", "max_images=30", capture=capsys).out
+    assert "exact" in out
