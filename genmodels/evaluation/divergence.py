@@ -30,4 +30,5 @@ def evaluate_reverse_kl(model: torch.nn.Module, objective: ReverseKL, n: int, se
         exact_or_bound="exact",
         num_images=n,
         unit="nats",
+        nats=float(values.mean()),
     )

@@ -28,6 +28,7 @@ class Likelihood:
         exact_or_bound: "bound" means that the true value is lower in expectation.
         num_images: images (or vectors) scored.
         unit: "bits/dim" for images, "nats" per vector for continuous data.
+        nats: the mean in nats per image or vector, the unit of the literature on binarised MNIST.
     """
 
     mean: float
@@ -36,6 +37,7 @@ class Likelihood:
     exact_or_bound: Literal["exact", "bound"]
     num_images: int
     unit: Literal["bits/dim", "nats"]
+    nats: float
 
 
 @torch.no_grad()
@@ -113,4 +115,5 @@ def _summary(log_likelihood: Tensor, model: Any, samples: int) -> Likelihood:
         exact_or_bound="exact" if model.exact else "bound",
         num_images=count,
         unit="nats" if model.levels is None else "bits/dim",
+        nats=-float(log_likelihood.mean()),
     )

@@ -145,4 +145,5 @@ def _in_words(likelihood: Likelihood) -> str:
     error = "" if likelihood.standard_error is None else f" ± {likelihood.standard_error:.4f}"
     exact = likelihood.exact_or_bound == "exact"
     kind = "exact, one sample is enough" if exact else f"bound, K={likelihood.importance_samples}"
-    return f"{likelihood.mean:.4f}{error} {likelihood.unit} ({kind}, {likelihood.num_images:,} examples)"
+    in_nats = f" = {likelihood.nats:.2f} nats" if likelihood.unit == "bits/dim" else ""
+    return f"{likelihood.mean:.4f}{error} {likelihood.unit}{in_nats} ({kind}, {likelihood.num_images:,} examples)"
