@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,8 @@ from genmodels.distributions.pixels import scaled
 from genmodels.errors import UserError
 
 Method = Literal["cached", "naive", "jacobi"]
-Decoder = Callable[[Tensor, int, int], Tensor]
+# Called with x, row and column: two numbers, or two tensors where one step draws several pixels.
+Decoder = Callable[[Tensor, Any, Any], Tensor]
 Track = Callable[[Iterable[int]], Iterable[int]]
 
 
@@ -71,7 +72,8 @@ class AutoregressiveModel(nn.Module, ABC):
         """A function (x, row, column) -> [B, P, 1], the same parameters for one pixel.
 
         It is called with the pixels in the order in which they are drawn, again for every step within a pixel, and may
-        rely on x alone where x has been drawn. It keeps what later pixels need.
+        rely on x alone where x has been drawn. It keeps what later pixels need. Where `order` has N pixels in one step,
+        row and column are tensors [N], and [B, P, N] comes back.
         """
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -135,7 +137,7 @@ class AutoregressiveModel(nn.Module, ABC):
             if decode is None:
                 params = self.conditionals(x, y)[:, :, rows, columns]
             else:
-                params = decode(x, int(rows), int(columns))
+                params = decode(x, *place_of(rows, columns))
             drawn = self.likelihood.sample(params[:, :, None], noise[:, :, None, rows, columns], temperature).squeeze(2)
             chosen = now[:, rows, columns] & ~known[rows, columns]
             x[:, :, rows, columns] = torch.where(chosen, drawn, x[:, :, rows, columns])
@@ -167,6 +169,11 @@ class AutoregressiveModel(nn.Module, ABC):
         if y is None:
             raise UserError("This model is class-conditional and the data has no labels; set model.conditional=false.")
         return F.one_hot(y, self.num_classes).to(next(self.parameters()).dtype)
+
+
+def place_of(rows: Tensor, columns: Tensor) -> tuple[int, int] | tuple[Tensor, Tensor]:
+    """What a decoder is called with for the pixels of one step, [N] each."""
+    return (int(rows), int(columns)) if len(rows) == 1 else (rows, columns)
 
 
 def raster_order(shape: Sequence[int], joint_colours: bool) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
 from genmodels.models import AutoregressiveModel, GatedPixelCNN, ImageMADE, PixelCNN, PixelRNN, PixelSNAIL
+from genmodels.models.ancestral import place_of
 from genmodels.networks.data_init import initialize
 
 LIKELIHOODS = {"bernoulli": Bernoulli, "categorical": Categorical, "logistic mixture": LogisticMixture}
@@ -177,7 +178,7 @@ def test_the_decoder_gives_the_parameters_of_the_whole_pass_in_float32(
         expected, decode = model.conditionals(x), model.decoder(2)
         for step in range(model.num_steps):
             rows, columns = (model.order == step).any(dim=0).nonzero(as_tuple=True)
-            got = decode(torch.where(model.order < step, x, 0), int(rows), int(columns))
+            got = decode(torch.where(model.order < step, x, 0), *place_of(rows, columns))
             # Of a pixel drawn colour by colour, the parameters of later colours are not yet right.
             mine = _of_step(model, step, got.shape[1])
             torch.testing.assert_close(got[:, mine], expected[:, mine][:, :, rows, columns], atol=1e-5, rtol=1e-5)
