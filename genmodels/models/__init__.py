@@ -11,6 +11,7 @@ from genmodels.models.made import MADE
 from genmodels.models.made_image import ImageMADE
 from genmodels.models.maf import MAF
 from genmodels.models.maf_mog import MAFMoG
+from genmodels.models.multiscale_pixelcnn import MultiscalePixelCNN
 from genmodels.models.nice import NICE
 from genmodels.models.pixelcnn import PixelCNN
 from genmodels.models.pixelrnn import PixelRNN
@@ -32,6 +33,7 @@ __all__ = [
     "Glow",
     "ImageMADE",
     "MAFMoG",
+    "MultiscalePixelCNN",
     "PixelCNN",
     "PixelRNN",
     "PixelSNAIL",

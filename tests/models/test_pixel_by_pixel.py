@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
-from genmodels.models import AutoregressiveModel, GatedPixelCNN, ImageMADE, PixelCNN, PixelRNN, PixelSNAIL
+from genmodels.models import (
+    AutoregressiveModel,
+    GatedPixelCNN,
+    ImageMADE,
+    MultiscalePixelCNN,
+    PixelCNN,
+    PixelRNN,
+    PixelSNAIL,
+)
 from genmodels.models.ancestral import place_of
 from genmodels.networks.data_init import initialize
 
@@ -40,6 +48,21 @@ MODELS = {
     "GatedPixelCNN": Case(lambda shape, likelihood: GatedPixelCNN(shape, likelihood, 3, 24, 3, 5, 48)),
     "ImageMADE": Case(
         lambda shape, likelihood: ImageMADE(shape, likelihood, [60, 60], num_orders=1), likelihoods=("categorical",)
+    ),
+    "MultiscalePixelCNN colour by colour": Case(
+        lambda shape, likelihood: MultiscalePixelCNN(shape, likelihood, (shape[1] + 2) // 4, 1, 1, 12),
+        likelihoods=("categorical",),
+        smallest=(1, 2, 2),
+        levels=5,
+        shape=(8, 8),
+        blind=True,
+    ),
+    "MultiscalePixelCNN": Case(
+        lambda shape, likelihood: MultiscalePixelCNN(shape, likelihood, (shape[1] + 2) // 4, 1, 1, 12),
+        likelihoods=("logistic mixture",),
+        smallest=(1, 2, 2),
+        levels=5,
+        shape=(8, 8),
     ),
     "PixelCNN": Case(lambda shape, likelihood: PixelCNN(shape, likelihood, 2, 6, 6), blind=True),
     "PixelRNN diagonal": Case(lambda shape, likelihood: PixelRNN(shape, likelihood, "diagonal", 2, 6, 12), blind=True),
