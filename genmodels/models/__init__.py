@@ -6,7 +6,9 @@ from genmodels.models.flowpp import FlowPP
 from genmodels.models.flowpp_dequantization import FlowPPDequantization
 from genmodels.models.gated_pixelcnn import GatedPixelCNN
 from genmodels.models.glow import Glow
+from genmodels.models.gpt import GPT
 from genmodels.models.iaf import IAF
+from genmodels.models.image_transformer import ImageTransformer
 from genmodels.models.made import MADE
 from genmodels.models.made_image import ImageMADE
 from genmodels.models.maf import MAF
@@ -21,6 +23,7 @@ from genmodels.models.radial import RadialFlow
 from genmodels.models.realnvp import RealNVP
 
 __all__ = [
+    "GPT",
     "IAF",
     "MADE",
     "MAF",
@@ -32,6 +35,7 @@ __all__ = [
     "GatedPixelCNN",
     "Glow",
     "ImageMADE",
+    "ImageTransformer",
     "MAFMoG",
     "MultiscalePixelCNN",
     "PixelCNN",

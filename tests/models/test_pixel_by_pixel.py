@@ -9,9 +9,11 @@ from torch import Tensor
 
 from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
 from genmodels.models import (
+    GPT,
     AutoregressiveModel,
     GatedPixelCNN,
     ImageMADE,
+    ImageTransformer,
     MultiscalePixelCNN,
     PixelCNN,
     PixelRNN,
@@ -46,6 +48,13 @@ class Case:
 
 MODELS = {
     "GatedPixelCNN": Case(lambda shape, likelihood: GatedPixelCNN(shape, likelihood, 3, 24, 3, 5, 48)),
+    "GPT": Case(lambda shape, likelihood: GPT(shape, likelihood, 2, 8, 2), likelihoods=("categorical",)),
+    "ImageTransformer": Case(
+        lambda shape, likelihood: ImageTransformer(shape, likelihood, 2, 8, 12, 2, block_length=40)
+    ),
+    "ImageTransformer, short blocks": Case(
+        lambda shape, likelihood: ImageTransformer(shape, likelihood, 2, 8, 12, 2, block_length=4), blind=True
+    ),
     "ImageMADE": Case(
         lambda shape, likelihood: ImageMADE(shape, likelihood, [60, 60], num_orders=1), likelihoods=("categorical",)
     ),
