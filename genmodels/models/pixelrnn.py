@@ -26,8 +26,9 @@ class PixelRNN(AutoregressiveModel):
         7x7 convolution with mask A to 2h channels; `num_layers` LSTM layers 2h -> h, each followed by 1x1 h -> 2h;
         twice ReLU and 1x1; ReLU and 1x1 to the likelihood's parameters, 1x1 all with mask B (Table 1)
 
-    `layer` "diagonal" sees all earlier pixels; "row" a triangle that widens by a pixel to both sides with every row
-    above, as far as the first layer and, to the left, the input-to-state convolutions do not widen it.
+    Layer "row" sees a triangle that widens by a pixel to both sides with every row above. "diagonal" sees all earlier
+    pixels but one, the last of the row above, which only the first layer brings, from up to 3 columns away: the
+    features of a pixel are without its own (last) colour, and the LSTM to the left stops at the row above.
     Deviations: as in `PixelCNN` the widths are rounded up to multiples of the colours; the paper does not say how skip
     connections (Section 3.3) join the output: here 1x1 h -> 2h of every layer, added to the last layer's output.
 

@@ -12,13 +12,13 @@ TO_RIGHT, TO_LEFT = 0, 1
 
 
 class DiagonalBiLSTM(nn.Module):
-    """Two LSTMs that go along the diagonals, from the upper left corner and from the upper right one: all that is past.
+    """Two LSTMs that go along the diagonals, from the upper left corner and from the upper right one.
 
-    A pixel sees the states above it and beside it on the side the LSTM comes from. The latter's output is shifted down
-    by one row before the two are added, for it has seen pixels that come later in its row. The input-to-state part is
-    a 1x1 convolution with mask B. Where the paper skews the map, so that diagonals become columns and half of the
-    columns' pixels are none, a diagonal here has its own pixels alone. Above the map the states are zero, beside it
-    they are the initial one; the paper is silent on either.
+    A pixel sees the states above it and beside it, on the side from which the LSTM comes. What the one from the right
+    gives is shifted down by one row before the two are added, for it has seen pixels that come later in its row. The
+    input-to-state part is a 1x1 convolution with mask B. The paper skews the map, so that diagonals become columns that
+    are half empty; here a diagonal has its own pixels alone. Above the map the states are zero, beside it they are the
+    initial one, both our choice.
 
     Args:
         in_channels: of the input, 2h in the paper.
