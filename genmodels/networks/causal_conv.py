@@ -14,6 +14,7 @@ class Cache:
 
     A network that is run on one pixel [B, C, 1, 1], or on one row [B, C, 1, W], with the cache at hand does what it
     would do there within the whole image. Rows come in order, and the pixels of a row too; a pixel may come again.
+    Parameters must not change meanwhile.
 
     Args:
         width: of the images (of the feature maps, where they are smaller).
@@ -25,34 +26,69 @@ class Cache:
         self.width = width
         self.row = 0
         self.column = 0
-        self._rows: dict[object, tuple[int, Tensor]] = {}
+        self._inputs: dict[object, _Inputs] = {}
+        self._matrices: dict[object, Tensor] = {}
 
     def window(self, layer: object, x: Tensor, kernel_size: tuple[int, int], left: int) -> Tensor:
-        """What a kernel of `layer` sees, its last row at this row: [B, C, kernel height, kernel width].
+        """What a kernel of `layer` sees, its last row at this row.
 
         Args:
             x: the layer's input here, a pixel or a row; kept.
             left: columns of the kernel left of the pixel.
-        Returns: for a row the window of all its pixels, [B, C, kernel height, W + kernel width - 1].
+        Returns: for a row the window of all its pixels, [B, C, kernel height, W + kernel width - 1]; for a pixel
+            [B, kernel width * kernel height * C], to be multiplied by `as_matrix` of the kernel.
         """
-        rows = self._up_to_date(layer, x, kernel_size)
+        inputs = self._inputs.get(layer)
+        if inputs is None:
+            inputs = self._inputs[layer] = _Inputs(x, self.width, kernel_size, self.row)
+        inputs.move_to(self.row)
         if x.shape[3] == self.width:
-            rows[:, :, -1, left : left + self.width] = x[:, :, 0]
-            return rows
-        rows[:, :, -1, left + self.column] = x[:, :, 0, 0]
-        return rows[:, :, :, self.column : self.column + kernel_size[1]]
+            inputs.rows[:, :, -1, left : left + self.width] = x[:, :, 0]
+            return inputs.rows
+        inputs.pixels[left + self.column].copy_(x)
+        return inputs.windows[self.column]
 
-    def _up_to_date(self, layer: object, x: Tensor, kernel_size: tuple[int, int]) -> Tensor:
-        height, width = kernel_size
-        if layer not in self._rows:
-            rows = x.new_zeros(x.shape[0], x.shape[1], height, self.width + width - 1)
-        else:
-            at, rows = self._rows[layer]
-            for _ in range(at, self.row):
-                rows[:, :, :-1] = rows[:, :, 1:].clone()
-                rows[:, :, -1] = 0
-        self._rows[layer] = (self.row, rows)
-        return rows
+    def matrix(self, layer: "CausalConv2d") -> Tensor:
+        """`as_matrix` of the layer's kernel, computed once."""
+        matrix = self._matrices.get(layer)
+        if matrix is None:
+            matrix = self._matrices[layer] = as_matrix(layer.kernel())
+        return matrix
+
+
+class _Inputs:
+    """The last rows of a layer's input, zeros to both sides of them.
+
+    Attributes:
+        rows: [B, C, kernel height, width + kernel width - 1]. In memory channels lie innermost, and if pixels come one by
+            one rows inside columns, so that all a kernel sees is one stretch.
+        pixels, windows: for every column, views of the last row's pixel there, [B, C, 1, 1], and of what a kernel sees.
+    """
+
+    def __init__(self, x: Tensor, width: int, kernel_size: tuple[int, int], row: int) -> None:
+        height, kernel_width = kernel_size
+        batch, channels, _, at_once = x.shape
+        columns = width + kernel_width - 1
+        self._row = row
+        if at_once == width:
+            self.rows = x.new_zeros(batch, height, columns, channels).permute(0, 3, 1, 2)
+            return
+        by_column = x.new_zeros(batch, columns, height, channels)
+        self.rows = by_column.permute(0, 3, 2, 1)
+        self.pixels = self.rows[:, :, -1:].split(1, dim=3)
+        self.windows = [by_column[:, column : column + kernel_width].flatten(1) for column in range(width)]
+
+    def move_to(self, row: int) -> None:
+        for _ in range(self._row, row):
+            if self.rows.shape[2] > 1:
+                self.rows[:, :, :-1] = self.rows[:, :, 1:].clone()
+            self.rows[:, :, -1] = 0
+        self._row = row
+
+
+def as_matrix(kernel: Tensor) -> Tensor:
+    """[out_channels, in_channels, height, width] -> [out_channels, width * height * in_channels]."""
+    return kernel.permute(0, 3, 2, 1).flatten(1)
 
 
 class CausalConv2d(KeepsValues):
@@ -91,10 +127,14 @@ class CausalConv2d(KeepsValues):
         return self.weight
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
-        kernel = self.kernel()
-        if self.kernel_size != (1, 1):
-            x = F.pad(x, self._padding) if cache is None else cache.window(self, x, self.kernel_size, self.left)
-        return F.conv2d(x, kernel, self.bias) if cache is None else self._of_window(x, kernel)
+        if cache is None:
+            return self._convolved(x)
+        if self.kernel_size == (1, 1):
+            return self._convolved(x) if x.shape[3] > 1 else self._of_window(x.flatten(1), cache.matrix(self))
+        window = cache.window(self, x, self.kernel_size, self.left)
+        if window.dim() == 2:
+            return self._of_window(window, cache.matrix(self))
+        return F.conv2d(window, self.kernel(), self.bias)
 
     def look(self, x: Tensor, row: int, column: int | None = None) -> Tensor:
         """The output at one pixel, or in one row, of a whole image [B, in_channels, H, W].
@@ -105,15 +145,22 @@ class CausalConv2d(KeepsValues):
         left, right, above, _ = self._padding
         first = row - above
         x = F.pad(x[:, :, max(0, first) : row + 1], (left, right, max(0, -first), 0))
-        return self._of_window(
-            x if column is None else x[:, :, :, column : column + self.kernel_size[1]], self.kernel()
-        )
+        if column is None:
+            return F.conv2d(x, self.kernel(), self.bias)
+        window = x[:, :, :, column : column + self.kernel_size[1]]
+        return self._of_window(window.flatten(1), self.kernel().flatten(1))
 
-    def _of_window(self, window: Tensor, kernel: Tensor) -> Tensor:
-        if window.shape[3] > self.kernel_size[1]:
-            return F.conv2d(window, kernel, self.bias)
+    def _convolved(self, x: Tensor) -> Tensor:
+        """The output for whole images or rows of them."""
+        kernel = self.kernel()
+        if self.kernel_size == (1, 1) and x.is_contiguous(memory_format=torch.channels_last):
+            # Torch's 1x1 convolution of small batches on one thread is slower.
+            return F.linear(x.permute(0, 2, 3, 1), kernel.flatten(1), self.bias).permute(0, 3, 1, 2)
+        return F.conv2d(F.pad(x, self._padding), kernel, self.bias)
+
+    def _of_window(self, window: Tensor, matrix: Tensor) -> Tensor:
         # For one pixel a matrix product: a convolution would first bring its kernel into another layout.
-        return F.linear(window.flatten(1), kernel.flatten(1), self.bias)[:, :, None, None]
+        return F.linear(window, matrix, self.bias)[:, :, None, None]
 
     @property
     def _padding(self) -> tuple[int, int, int, int]:
@@ -157,6 +204,9 @@ class MaskedConv2d(CausalConv2d):
         theirs = torch.arange(in_channels) % colours
         seen[:, :, -1, self.left] = (theirs < ours if mask == "A" else theirs <= ours).to(seen.dtype)
         self.register_buffer("mask", seen, persistent=False)
+        self.masks = mask == "A" or colours > 1 or sees == "around"
 
     def kernel(self) -> Tensor:
+        if not self.masks:
+            return self.weight
         return self.kept(lambda: self.weight * self.mask, self.weight)
