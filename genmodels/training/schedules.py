@@ -60,6 +60,17 @@ def cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int = 0, final_
     return LambdaLR(optimizer, factor)
 
 
+def noam(optimizer: Optimizer, warmup_steps: int) -> LambdaLR:
+    """Warm-up to lr at the `warmup_steps`-th step, then lr * sqrt(`warmup_steps` / step).
+
+    Vaswani et al. 2017, Equation 3, but for the unit: there lr = (width * warmup_steps)^-0.5, and in tensor2tensor ten
+    times its learning_rate times that.
+    """
+    if warmup_steps < 1:
+        raise UserError(f"scheduler.warmup_steps={warmup_steps} must be at least 1.")
+    return LambdaLR(optimizer, lambda step: min((step + 1) / warmup_steps, (warmup_steps / (step + 1)) ** 0.5))
+
+
 def _warmup(step: int, warmup_steps: int) -> float:
     return min(1.0, (step + 1) / warmup_steps) if warmup_steps > 0 else 1.0
 

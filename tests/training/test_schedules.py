@@ -42,10 +42,18 @@ def test_cosine_ends_at_its_fraction() -> None:
     assert found[7:] == pytest.approx([0.2, 0.2])
 
 
+def test_noam_is_the_formula_of_vaswani_et_al() -> None:
+    width, warmup = 512, 4
+    expected = [width**-0.5 * min(step**-0.5, step * warmup**-1.5) for step in range(1, 20)]
+    peak = (width * warmup) ** -0.5
+    assert [rate / 2 * peak for rate in rates(schedules.noam, 19, warmup_steps=warmup)] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("build", "key"),
     [
         (lambda o: schedules.linear_warmup(o, warmup_steps=-1), "warmup_steps"),
+        (lambda o: schedules.noam(o, warmup_steps=0), "warmup_steps"),
         (lambda o: schedules.cosine(o, total_steps=-1), "total_steps"),
         (lambda o: schedules.exponential(o, rate=1.5), "rate"),
     ],
