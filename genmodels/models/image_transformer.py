@@ -70,10 +70,15 @@ class ImageTransformer(RasterTransformer):
         num_classes: int | None = None,
     ) -> None:
         channels = attention_channels or width
-        if min(num_layers, width, hidden, num_heads, channels, block_length) < 1 or channels % num_heads:
+        if min(num_layers, width, hidden, block_length) < 1:
             raise UserError(
-                f"model.attention_channels={channels} (model.width, if null) must be a multiple of "
-                f"model.num_heads={num_heads}, and all sizes at least 1."
+                f"model.num_layers={num_layers}, model.width={width}, model.hidden={hidden} and "
+                f"model.block_length={block_length} must be at least 1."
+            )
+        if num_heads < 1 or channels < 1 or channels % num_heads:
+            raise UserError(
+                f"model.attention_channels={channels} (null: model.width) must be a multiple of "
+                f"model.num_heads={num_heads}, and that at least 1."
             )
         super().__init__(shape, likelihood, conditional_classes(conditional, num_classes))
         self.width = width
