@@ -90,7 +90,7 @@ class AttentionBlock(nn.Module):
     ) -> Tensor:
         """Shapes: h [B, width, H, W], place [B, place, H, W], seen [B, place + C, H, W], place and pixel -> as h.
 
-        With a memory h and place are those of one pixel, which comes once and in order, and `seen` is of the one before.
+        With a memory h and place are of one pixel, which comes once and in order, and `seen` is of the one before.
         """
         query = self.query(self.ask(torch.cat((h, place), dim=1), classes=classes))
         if memory is None:
