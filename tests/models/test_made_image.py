@@ -51,6 +51,19 @@ def test_the_likelihood_is_the_mean_of_the_members_likelihoods(direct: bool) -> 
     torch.testing.assert_close(made.log_prob(x), each.exp().mean(dim=0).log())
 
 
+def test_what_one_member_keeps_without_gradients_is_not_taken_by_another() -> None:
+    made, x = _made(direct=True), _all_images()
+    expected = [made.member(k).conditionals(x).detach() for k in range(3)]
+    with torch.no_grad():
+        for k in (0, 1, 2, 0):
+            member = made.member(k)
+            torch.testing.assert_close(member.conditionals(x), expected[k])
+            decode = member.decoder(len(x))
+            for step in range(6):
+                _, row, column = (member.order == step).nonzero()[0].tolist()
+                torch.testing.assert_close(decode(x, row, column)[:, :, 0], expected[k][:, :, row, column])
+
+
 def test_probabilities_sum_to_one_but_not_those_of_averaged_logits() -> None:
     """The mean of the logits, as in a public port, "improves" the likelihood since each pixel has seen all others."""
     made, x = _made(), _all_images()
