@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from genmodels.models.ancestral import AutoregressiveModel, Decoder
 from genmodels.models.flow import conditional_classes
 from genmodels.models.pixelcnn import colours_of_network
 from genmodels.networks.causal_conv import Cache, CausalConv2d, MaskedConv2d
+from genmodels.networks.gate import gate
 from genmodels.networks.layout import fast_layout
 
 
@@ -107,25 +107,24 @@ class GatedPixelCNN(AutoregressiveModel):
 
         def decode(x: Tensor, row: int, column: int) -> Tensor:
             cache.row, cache.column = row, column
-            h = self._scaled(x)
             if column == 0:
-                start_row(h)
-            skips = None
+                start_row(self._scaled(x))
+            h, skips = self._scaled(x[:, :, row, None]), None
             for layer, above in zip(self.layers, above_row, strict=True):
                 h, skip = layer.horizontal(h, above[column], cache)
                 skips = skip if skips is None else skips + skip
-            return self._output(skips).squeeze(3)
+            return self._output(skips, cache).squeeze(3)
 
         return decode
 
-    def _output(self, h: Tensor) -> Tensor:
+    def _output(self, h: Tensor, cache: Cache | None = None) -> Tensor:
         for layer in self.output:
-            h = layer(F.relu(h))
+            h = layer(F.relu(h), cache)
         return h
 
 
 class _Layer(nn.Module):
-    """Figure 2. The first layer takes the image instead of features, and where there is a cache the whole of it."""
+    """Figure 2. The first layer takes the image, where there is a cache all of it or, to the left, its current row."""
 
     def __init__(
         self, inputs: int, p: int, kernel_size: int, colours: int, num_classes: int, first: bool, last: bool
@@ -134,7 +133,7 @@ class _Layer(nn.Module):
         self.first, self.last = first, last
         half = kernel_size // 2
         self.above = CausalConv2d(inputs, 2 * p, (half if first else half + 1, kernel_size), sees="around")
-        self.link = nn.Conv2d(2 * p, 2 * p, 1, bias=False)
+        self.link = nn.Linear(2 * p, 2 * p, bias=False)
         self.left = MaskedConv2d(inputs, 2 * p, (1, half + 1), "A" if first else "B", colours)
         # The residual and the skip connection; nothing follows the last layer but the output.
         self.out = MaskedConv2d(p, p if last else 2 * p, (1, 1), "B", colours)
@@ -143,26 +142,21 @@ class _Layer(nn.Module):
     def vertical(self, v: Tensor, label: Tensor | None, cache: Cache | None = None) -> tuple[Tensor, Tensor]:
         """The vertical stack's next features and what the horizontal stack gets from it, label included."""
         a = self.above.look(v, cache.row) if self.first and cache else self.above(v, cache)
-        link = self.link(a)
+        link = self.link(a.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         if self.label is not None:
             biases = self.label(label)[:, :, None, None].split(a.shape[1], dim=1)
             link = link + biases[0]
             a = a if self.last else a + biases[1]
-        return (a if self.last else _gate(a)), link
+        return (a if self.last else gate(a)), link
 
     def horizontal(self, h: Tensor, above: Tensor, cache: Cache | None = None) -> tuple[Tensor, Tensor]:
         """The horizontal stack's next features, and this layer's share of what the output sees."""
-        a = self.left.look(h, cache.row, cache.column) if self.first and cache else self.left(h, cache)
-        gated = self.out(_gate(a + above))
+        a = self.left.look(h, 0, cache.column) if self.first and cache else self.left(h, cache)
+        gated = self.out(gate(a.add_(above)), cache)
         if self.last:
             return gated, gated
         update, skip = gated.chunk(2, dim=1)
         return (update if self.first else h + update), skip
-
-
-def _gate(x: Tensor) -> Tensor:
-    a, b = x.chunk(2, dim=1)
-    return torch.tanh(a) * torch.sigmoid(b)
 
 
 def _one_row_down(x: Tensor) -> Tensor:

@@ -60,8 +60,8 @@ class _Inputs:
     """The last rows of a layer's input, zeros to both sides of them.
 
     Attributes:
-        rows: [B, C, kernel height, width + kernel width - 1]. In memory channels lie innermost, and if pixels come one by
-            one rows inside columns, so that all a kernel sees is one stretch.
+        rows: [B, C, kernel height, width + kernel width - 1]. In memory channels lie innermost, and if pixels come one
+            by one rows inside columns, so that all a kernel sees is one stretch.
         pixels, windows: for every column, views of the last row's pixel there, [B, C, 1, 1], and of what a kernel sees.
     """
 

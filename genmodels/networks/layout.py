@@ -10,4 +10,10 @@ def fast_layout(x: Tensor) -> Tensor:
     Channels-last on CPU, where it takes 0.8 of the time (oneDNN, measured on the couplings of a small Glow);
     unchanged elsewhere. Shapes: [B, C, H, W] -> the same.
     """
-    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+    if x.device.type != "cpu":
+        return x
+    if x.shape[1] == 1:
+        # In memory both layouts of one channel are the same. The strides alone tell convolutions which is meant.
+        _, _, height, width = x.shape
+        return x.contiguous().as_strided(x.shape, (height * width, 1, width, 1))
+    return x.contiguous(memory_format=torch.channels_last)
