@@ -108,6 +108,8 @@ class LineLSTM(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
         self.start = nn.Parameter(torch.zeros(2, directions, width))
 
+    # The compiler would unroll the loop over lines, and take minutes even for a map of 6x6.
+    @torch.compiler.disable
     def forward(self, gates: Tensor) -> Tensor:
         batch, _, height, width = gates.shape
         # The states are long sums, so they keep the parameters' precision under autocast.
@@ -132,9 +134,10 @@ class LineLSTM(nn.Module):
         gates = torch.addmm(gates, h[:, first : first + len(self.lines.taps)].flatten(1), self.weight[direction])
         o, f, i = gates[:, : 3 * self.width].sigmoid().chunk(3, dim=1)
         g = gates[:, 3 * self.width :].tanh()
-        c[:, place] = torch.addcmul(f * c[:, first + 1], i, g)
-        h[:, place] = o * c[:, place].tanh()
-        return h[:, place]
+        c_now = torch.addcmul(f * c[:, first + 1], i, g)
+        h_now = o * c_now.tanh()
+        h[:, place], c[:, place] = h_now, c_now
+        return h_now
 
 
 class _Sweep(torch.autograd.Function):
