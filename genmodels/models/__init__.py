@@ -16,6 +16,7 @@ from genmodels.models.maf_mog import MAFMoG
 from genmodels.models.multiscale_pixelcnn import MultiscalePixelCNN
 from genmodels.models.nice import NICE
 from genmodels.models.pixelcnn import PixelCNN
+from genmodels.models.pixelcnnpp import PixelCNNPP
 from genmodels.models.pixelrnn import PixelRNN
 from genmodels.models.pixelsnail import PixelSNAIL
 from genmodels.models.planar import PlanarFlow
@@ -39,6 +40,7 @@ __all__ = [
     "MAFMoG",
     "MultiscalePixelCNN",
     "PixelCNN",
+    "PixelCNNPP",
     "PixelRNN",
     "PixelSNAIL",
     "PlanarFlow",

@@ -16,6 +16,8 @@ class WeightNormConv2d(CausalConv2d, DataInitialized):
 
     V starts as N(0, 0.05), g as 1, the bias as 0. The first batch sets g and bias so that each channel of the output
     has mean 0 and deviation `init_scale` (official code of PixelCNN++, `conv2d` and, for kernel_size (1, 1), `nin`).
+    Deviation: the official code blows a channel that is constant on the first batch up by 10^5; here its g stays 1,
+    times `init_scale`.
 
     Args:
         kernel_size: height and width; the width is odd for "around".
@@ -43,58 +45,59 @@ class WeightNormConv2d(CausalConv2d, DataInitialized):
         return self.kept(lambda: torch._weight_norm(self.weight, self.scale.view(-1, 1, 1, 1)), self.weight, self.scale)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
+        if cache is not None:
+            return super().forward(x, cache)
+        return self._cut(self.uncut(x), x)
+
+    def uncut(self, x: Tensor) -> Tensor:
+        """The output for whole images, with rows below and columns to the right that are of no use.
+
+        Padding on all sides and cutting off costs less than a padded copy of the input.
+        """
         if self.is_pending:
-            self._initialize_from(lambda: super(WeightNormConv2d, self).forward(x))
-        return super().forward(x, cache)
+            self._initialize_from(lambda: self._cut(self._convolved(x), x))
+        return self._convolved(x)
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        if self.kernel_size == (1, 1):
+            return pointwise(x, self.kernel(), self.bias)
+        left, right, above, _ = self._padding
+        return F.conv2d(x, self.kernel(), self.bias, padding=(above, max(left, right)))
+
+    @staticmethod
+    def _cut(out: Tensor, like: Tensor) -> Tensor:
+        right, below = like.shape[3] - out.shape[3], like.shape[2] - out.shape[2]
+        return F.pad(out, (0, right, 0, below)) if right or below else out
 
     def _initialize_from(self, run: Callable[[], Tensor]) -> None:
         self.scale.fill_(1.0)
         self.bias.zero_()
         variance, mean = torch.var_mean(run(), dim=(0, 2, 3), correction=0)
-        self.scale.copy_(self.init_scale / torch.sqrt(variance + 1e-10))
+        gain = torch.where(variance < 1e-8, 1.0, torch.rsqrt(variance + 1e-10))
+        self.scale.copy_(self.init_scale * gain)
         self.bias.copy_(-mean * self.scale)
         self._done()
 
 
-class WeightNormDownsample2d(WeightNormConv2d):
-    """The same at every second row and column, counted from the first: [B, C, H, W] -> [B, C', H/2, W/2].
+class WeightNormPointwise(WeightNormConv2d):
+    """The 1x1 convolution of several maps side by side, without concatenating them."""
 
-    With a cache (of the larger images) it is to be called for every row or pixel and gives None where it has no output.
-    """
-
-    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor | None:  # type: ignore[override]
+    def forward(self, *maps: Tensor) -> Tensor:  # type: ignore[override]
         if self.is_pending:
-            self._initialize_from(lambda: self._strided(F.pad(x, self._padding)))
-        if cache is None:
-            return self._strided(F.pad(x, self._padding))
-        window = cache.window(self, x, self.kernel_size, self.left)
-        is_row = x.shape[3] == cache.width
-        if cache.row % 2 or (cache.column % 2 and not is_row):
-            return None
-        return self._strided(window) if is_row else self._of_window(window, self.kernel())
+            self._initialize_from(lambda: self._sum(maps))
+        return self._sum(maps)
 
-    def _strided(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.kernel(), self.bias, stride=2)
+    def _sum(self, maps: tuple[Tensor, ...]) -> Tensor:
+        kernels = self.kernel().split([x.shape[1] for x in maps], dim=1)
+        out = pointwise(maps[0], kernels[0], self.bias)
+        for x, kernel in zip(maps[1:], kernels[1:], strict=True):
+            out = out + pointwise(x, kernel)
+        return out
 
 
-class WeightNormUpsample2d(WeightNormConv2d):
-    """The transposed convolution of stride 2, [B, C, H, W] -> [B, C', 2H, 2W].
-
-    The pixel at (i, j) spreads to rows 2i, 2i + 1 and, for "left", columns 2j, 2j + 1, for "around" with a kernel of
-    width 3, columns 2j - 1 to 2j + 1: never to what lies before it, so order is kept. A row alone becomes two rows, a
-    pixel alone its two by two pixels. Weights are [C', C, height, width] here too.
-
-    Args:
-        kernel_size: (2, 2) for "left", (2, 3) for "around".
-    """
-
-    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
-        if self.is_pending:
-            self._initialize_from(lambda: self._spread(x))
-        return self._spread(x)
-
-    def _spread(self, x: Tensor) -> Tensor:
-        cut = self.kernel_size[1] - 2
-        return F.conv_transpose2d(
-            x, self.kernel().transpose(0, 1), self.bias, stride=2, padding=(0, cut), output_padding=(0, cut)
-        )
+def pointwise(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution, [B, C, H, W] -> [B, C', H, W], in the layout of x."""
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return F.conv2d(x, kernel, bias)
+    # Torch's 1x1 convolution of small batches is slower on one thread and leaves this layout.
+    return F.linear(x.permute(0, 2, 3, 1), kernel.flatten(1), bias).permute(0, 3, 1, 2)

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from genmodels.networks.causal_resampling import Downsample2d, Upsample2d
 from genmodels.networks.data_init import initialize, needs_initialization
-from genmodels.networks.weight_norm import WeightNormConv2d, WeightNormDownsample2d, WeightNormUpsample2d
+from genmodels.networks.weight_norm import WeightNormConv2d
 
 
 @pytest.fixture(autouse=True)
@@ -45,19 +46,19 @@ LAYERS: dict[str, tuple[Callable[[], WeightNormConv2d], Callable[[], nn.Module]]
     ),
     "1x1": (lambda: WeightNormConv2d(3, 5), lambda: nn.Sequential(nn.Conv2d(3, 5, 1))),
     "down left": (
-        lambda: WeightNormDownsample2d(3, 5, (2, 2)),
+        lambda: Downsample2d(3, 5, (2, 2)),
         lambda: _plain((1, 0, 1, 0), nn.Conv2d(3, 5, (2, 2), stride=2)),
     ),
     "down around": (
-        lambda: WeightNormDownsample2d(3, 5, (2, 3), "around"),
+        lambda: Downsample2d(3, 5, (2, 3), "around"),
         lambda: _plain((1, 1, 1, 0), nn.Conv2d(3, 5, (2, 3), stride=2)),
     ),
     "up left": (
-        lambda: WeightNormUpsample2d(3, 5, (2, 2)),
+        lambda: Upsample2d(3, 5, (2, 2)),
         lambda: nn.Sequential(nn.ConvTranspose2d(3, 5, (2, 2), stride=2)),
     ),
     "up around": (
-        lambda: WeightNormUpsample2d(3, 5, (2, 3), "around"),
+        lambda: Upsample2d(3, 5, (2, 3), "around"),
         lambda: _cropped(nn.ConvTranspose2d(3, 5, (2, 3), stride=2)),
     ),
 }
