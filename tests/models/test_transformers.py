@@ -70,6 +70,7 @@ def test_a_token_is_told_from_its_neighbours(name: str) -> None:
     with torch.no_grad():
         outputs = model.outputs(model.positions() + model.start(1, None)[:, None], None)[0]
     distances = torch.cdist(outputs, outputs) + torch.eye(len(outputs))
+    assert len(outputs) == model.num_tokens
     assert distances.min() > 1e-3
 
 
