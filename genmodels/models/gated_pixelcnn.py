@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -86,8 +87,9 @@ class GatedPixelCNN(AutoregressiveModel):
     def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x = fast_layout(self._scaled(x))
         label = self._one_hot(y)
-        v, h, skips = _one_row_down(x), x, None
-        for layer in self.layers:
+        v, h = _one_row_down(x), x
+        skips: Tensor | None = None
+        for layer in self._layers():
             v, above = layer.vertical(v, label)
             h, skip = layer.horizontal(h, above)
             skips = skip if skips is None else skips + skip
@@ -96,12 +98,13 @@ class GatedPixelCNN(AutoregressiveModel):
     def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
         cache = Cache(width=self.shape[2])
         label = self._one_hot(y)
+        layers = self._layers()
         above_row: list[tuple[Tensor, ...]] = []
 
         def start_row(x: Tensor) -> None:
             v = _one_row_down(x)
             above_row.clear()
-            for layer in self.layers:
+            for layer in layers:
                 v, above = layer.vertical(v, label, cache)
                 above_row.append(above.split(1, dim=3))
 
@@ -109,15 +112,20 @@ class GatedPixelCNN(AutoregressiveModel):
             cache.row, cache.column = row, column
             if column == 0:
                 start_row(self._scaled(x))
-            h, skips = self._scaled(x[:, :, row, None]), None
-            for layer, above in zip(self.layers, above_row, strict=True):
+            h = self._scaled(x[:, :, row, None])
+            skips: Tensor | None = None
+            for layer, above in zip(layers, above_row, strict=True):
                 h, skip = layer.horizontal(h, above[column], cache)
                 skips = skip if skips is None else skips + skip
             return self._output(skips, cache).squeeze(3)
 
         return decode
 
-    def _output(self, h: Tensor, cache: Cache | None = None) -> Tensor:
+    def _layers(self) -> list["_Layer"]:
+        return cast("list[_Layer]", list(self.layers))
+
+    def _output(self, h: Tensor | None, cache: Cache | None = None) -> Tensor:
+        assert h is not None
         for layer in self.output:
             h = layer(F.relu(h), cache)
         return h
