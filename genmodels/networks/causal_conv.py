@@ -160,7 +160,8 @@ class CausalConv2d(KeepsValues):
 
     def _of_window(self, window: Tensor, matrix: Tensor) -> Tensor:
         # For one pixel a matrix product: a convolution would first bring its kernel into another layout.
-        return F.linear(window, matrix, self.bias)[:, :, None, None]
+        out = F.linear(window, matrix, self.bias)
+        return out.view(*out.shape, 1, 1)
 
     @property
     def _padding(self) -> tuple[int, int, int, int]:
