@@ -99,7 +99,7 @@ class PixelSNAIL(AutoregressiveModel):
             h = self.first.look(x, row, column)
             for block, memory in zip(self.blocks, memories, strict=True):
                 h = block(h, places[position][..., None], seen, classes, cache, memory)
-            return self.output(F.elu(h)).squeeze(3)
+            return self.output(F.elu(h), cache).squeeze(3)
 
         return decode
 
@@ -134,7 +134,7 @@ class _Block(nn.Module):
     ) -> Tensor:
         for resnet in self.resnets:
             h = resnet(h, classes=classes, cache=cache)
-        return self.attention(h, place, seen, classes, memory)
+        return self.attention(h, place, seen, classes, cache, memory)
 
 
 def _background(colours: int, height: int, width: int) -> Tensor:

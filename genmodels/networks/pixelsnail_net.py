@@ -39,8 +39,10 @@ class GatedResnet(nn.Module):
         """Shapes: x [B, width, H, W], beside [B, beside_width, H, W], classes [B, num_classes] -> as x."""
         h = self.first(F.elu(x), cache)
         if self.beside is not None and beside is not None:
-            h = h + self.beside(F.elu(beside))
-        h = F.dropout(F.elu_(h), self.dropout, self.training)
+            h = h + self.beside(F.elu(beside), cache)
+        h = F.elu_(h)
+        if self.training and self.dropout:
+            h = F.dropout(h, self.dropout)
         h = self.second(h, cache)
         if self.label is not None:
             h = h + self.label(classes)[:, :, None, None]
@@ -49,6 +51,8 @@ class GatedResnet(nn.Module):
 
 def _gate(h: Tensor) -> Tensor:
     """a sigmoid(b) of the two halves of the channels."""
+    if h.shape[2:] == (1, 1):
+        return F.glu(h, dim=1)
     # Twice as fast over the last dimension where the memory is channels-last.
     return F.glu(h.movedim(1, -1), dim=-1).movedim(-1, 1)
 
@@ -86,24 +90,33 @@ class AttentionBlock(nn.Module):
         self.merge = GatedResnet(width, (1, 1), dropout, beside_width=value_width, num_classes=num_classes)
 
     def forward(
-        self, h: Tensor, place: Tensor, seen: Tensor, classes: Tensor | None = None, memory: Memory | None = None
+        self,
+        h: Tensor,
+        place: Tensor,
+        seen: Tensor,
+        classes: Tensor | None = None,
+        cache: Cache | None = None,
+        memory: Memory | None = None,
     ) -> Tensor:
         """Shapes: h [B, width, H, W], place [B, place, H, W], seen [B, place + C, H, W], place and pixel -> as h.
 
         With a memory h and place are of one pixel, which comes once and in order, and `seen` is of the one before.
         """
-        query = self.query(self.ask(torch.cat((h, place), dim=1), classes=classes))
+        query = self.query(self.ask(torch.cat((h, place), dim=1), None, classes, cache), cache)
         if memory is None:
             read = attend_to_earlier(query, *self._key_value(h, seen, classes))
         else:
             if memory.last is not None:
-                memory.append(*self._key_value(memory.last, seen, classes))
+                memory.append(*self._key_value(memory.last, seen, classes, cache))
             memory.last = h
             read = memory.attend(query)
-        return self.merge(h, read, classes)
+        return self.merge(h, read, classes, cache)
 
-    def _key_value(self, h: Tensor, seen: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-        key, value = self.key_value(self.see(torch.cat((h, seen), dim=1), classes=classes)).split(self.widths, dim=1)
+    def _key_value(
+        self, h: Tensor, seen: Tensor, classes: Tensor | None, cache: Cache | None = None
+    ) -> tuple[Tensor, Tensor]:
+        features = self.see(torch.cat((h, seen), dim=1), None, classes, cache)
+        key, value = self.key_value(features, cache).split(self.widths, dim=1)
         return key, value
 
 
