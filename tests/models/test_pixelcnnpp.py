@@ -66,11 +66,13 @@ def test_dropout_is_active_in_training_alone() -> None:
     assert torch.equal(model.log_prob(x), model.log_prob(x))
 
 
-def test_a_black_pixel_differs_from_padding() -> None:
-    """The first pixel of an all but black image sees padding alone, the others pixels of the value 0 when scaled."""
+def test_a_pixel_of_value_zero_differs_from_padding() -> None:
     model = _small((1, 8, 8)).eval()
-    params = model.conditionals(torch.full((1, 1, 8, 8), 4))
-    assert not torch.allclose(params[:, :, 0, 0], params[:, :, 0, 1])
+    seen: list[torch.Tensor] = []
+    model.net.first_u.register_forward_hook(lambda module, inputs, out: seen.append(out))
+    model.conditionals(torch.full((1, 1, 8, 8), 4))  # 0 when scaled
+    assert not torch.allclose(seen[0][:, :, 0], seen[0][:, :, 1])
+    torch.testing.assert_close(seen[0][:, :, 1], seen[0][:, :, 2])
 
 
 def test_the_class_matters_everywhere_in_all_ways_to_sample() -> None:
