@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from genmodels.networks.causal_attention import Memory, attend_to_earlier
 from genmodels.networks.causal_conv import Cache
 from genmodels.networks.layout import fast_layout
+from genmodels.networks.pixelcnnpp_functions import gated_sum
 from genmodels.networks.weight_norm import WeightNormConv2d
 
 
@@ -43,18 +44,10 @@ class GatedResnet(nn.Module):
         h = F.elu_(h)
         if self.training and self.dropout:
             h = F.dropout(h, self.dropout)
-        h = self.second(h, cache)
+        h = self.second.uncut(h) if cache is None else self.second(h, cache)
         if self.label is not None:
             h = h + self.label(classes)[:, :, None, None]
-        return x + _gate(h)
-
-
-def _gate(h: Tensor) -> Tensor:
-    """a sigmoid(b) of the two halves of the channels."""
-    if h.shape[2:] == (1, 1):
-        return F.glu(h, dim=1)
-    # Twice as fast over the last dimension where the memory is channels-last.
-    return F.glu(h.movedim(1, -1), dim=-1).movedim(-1, 1)
+        return gated_sum(x, h)
 
 
 class AttentionBlock(nn.Module):
