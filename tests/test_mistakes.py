@@ -73,6 +73,7 @@ def test_a_key_that_belongs_to_another_choice_is_compared_with_the_chosen_one(ru
         ("evaluate", ["run=nowhere", "split=all"], "split must be one of test, val, train, got 'all'"),
         ("evaluate", ["run=nowhere", "slit=val"], "unknown key slit: did you mean split?"),
         ("evaluate", ["run=nowhere", "+samples=3"], "unknown key samples"),
+        ("evaluate", ["run=nowhere", "trainer=cpu"], "unknown key trainer"),
         ("sample", [], "run is missing: give run=..."),
         ("sample", ["run=nowhere", "n=few"], "n must be an integer, got 'few'"),
         ("sample", ["run=nowhere"], "run=nowhere: there is no such folder"),

@@ -97,7 +97,8 @@ def _composition(error: Exception, config_name: str) -> str:
 
 def _unknown_override(key: str, config_name: str) -> str:
     """Name the nearest key to the right of the part of `key` that exists."""
-    here: Any = OmegaConf.to_container(compose_unresolved(_group_choices(sys.argv[1:]), config_name))
+    choices = _group_choices(sys.argv[1:]) if config_name == "config" else []  # only training has groups
+    here: Any = OmegaConf.to_container(compose_unresolved(choices, config_name))
     parts = re.split(r"[./]", key)
     for depth, part in enumerate(parts):
         if not isinstance(here, dict) or part not in here:
