@@ -10,6 +10,7 @@ from genmodels.distributions.pixels import COLDEST, PixelLikelihood, scaled, val
 from genmodels.errors import UserError
 
 _SMALLEST_LOG_SCALE = -7.0
+_LARGEST_LOG_SCALE = 20.0  # wider ones would leave a bin no mass in float32
 _SMALLEST_NOISE = 1e-7  # the logistic of 0 would be infinite
 
 
@@ -24,8 +25,8 @@ class LogisticMixture(PixelLikelihood):
     means, M log-scales and, where there are three colours, M coefficients (a, b, c in this order).
 
     Deviations from the official code: the logarithm of the difference is the exact identity
-    log sigma(p) + log sigma(-q) + log(1 - exp(q - p)), p > q, in place of three branches; and a sample is rounded to
-    its bin, so that it can be scored.
+    log sigma(p) + log sigma(-q) + log(1 - exp(q - p)), p > q, in place of three branches; a sample is rounded to its
+    bin, so that it can be scored; and log s is at most 20, which keeps scores finite.
 
     Args:
         num_components: M; 10 for CIFAR-10.
@@ -84,7 +85,7 @@ class LogisticMixture(PixelLikelihood):
         """Logits [B, M, H, W]; means, log-scales and, of three colours, coefficients [B, C, M, H, W]."""
         m = self.num_components
         logits, rest = params[:, :m], params[:, m:].unflatten(1, (self.channels, -1))
-        log_scales = rest[:, :, m : 2 * m].clamp(min=_SMALLEST_LOG_SCALE)
+        log_scales = rest[:, :, m : 2 * m].clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
         return logits, rest[:, :, :m], log_scales, rest[:, :, 2 * m :].tanh()
 
     def _conditioned(self, means: Tensor, coefficients: Tensor, v: Tensor) -> Tensor:

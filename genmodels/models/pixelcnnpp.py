@@ -6,7 +6,7 @@ from torch import Tensor
 
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
-from genmodels.models.ancestral import AutoregressiveModel, Decoder
+from genmodels.models.ancestral import AutoregressiveModel, Decoder, check_joint_colours
 from genmodels.models.flow import conditional_classes
 from genmodels.networks.layout import fast_layout
 from genmodels.networks.pixelcnnpp_net import NUM_HALVINGS, PixelCNNPPNet
@@ -51,11 +51,7 @@ class PixelCNNPP(AutoregressiveModel):
                 f"model=pixelcnnpp halves images twice, and data.shape={list(shape)} does not divide by 4; choose "
                 "data whose height and width do, by data.size where the data has it."
             )
-        if channels > 1 and not likelihood.conditions_colours:
-            raise UserError(
-                "model=pixelcnnpp does not tell the colours of a pixel apart; choose "
-                "model/likelihood=logistic_mixture for images of more than one colour."
-            )
+        check_joint_colours(likelihood, "PixelCNN++")
         if min(num_resnets, width) < 1 or not 0 <= dropout < 1:
             raise UserError(
                 "model.num_resnets and model.width must be at least 1 and model.dropout lie in [0, 1), but they are "

@@ -125,6 +125,16 @@ def test_scales_are_no_smaller_than_e_to_the_minus_seven() -> None:
     assert torch.equal(narrow, narrowest)
 
 
+def test_extreme_parameters_give_finite_scores_and_gradients() -> None:
+    likelihood = LogisticMixture((3, 1, 1), 256, num_components=2)
+    for size in (1e2, 1e4, 1e6):
+        params = (size * torch.randn(64, likelihood.num_params, 1, 1)).requires_grad_()
+        score = likelihood.log_prob(params, torch.randint(0, 256, (64, 3, 1, 1)))
+        (gradient,) = torch.autograd.grad(score.sum(), params)
+        assert score.isfinite().all()
+        assert gradient.isfinite().all()
+
+
 def test_float32_is_close_to_float64_and_has_gradients_even_far_out() -> None:
     likelihood = LogisticMixture((1, 1, 1), 256, num_components=1)
     log_scales, means = torch.meshgrid(torch.linspace(-9, 1, 41), torch.linspace(-1.5, 1.5, 31), indexing="ij")
