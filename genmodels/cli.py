@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from genmodels.config.choices import choices
 from genmodels.config.compose import CONFIG_DIR, to_plain
 from genmodels.config.mistakes import sentence_for
 from genmodels.errors import Interrupted, UserError
@@ -25,6 +26,7 @@ MISTAKE, BUG, INTERRUPTED = 2, 1, 130  # exit codes; 130 is the shell's for Ctrl
 
 # Hydra makes the run folder before the task can look at the config; a resumed run has its own.
 OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume is None else ".", replace=True)
+OmegaConf.register_new_resolver("choices", choices, replace=True)
 
 
 class _JobEnded(BaseException):

@@ -1,5 +1,6 @@
 """Every mistake a user can make on the command line ends in a sentence, exit code 2 and no traceback."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -96,6 +97,15 @@ def test_from_a_real_shell() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("there is no model=glw")
+
+
+def test_help_lists_every_choice_in_lines_that_fit(run: Run) -> None:
+    shown = run("train", "--help").out.partition("Keys")[0]
+    assert max(map(len, shown.splitlines())) <= 115
+    listed = set(re.findall(r"[\w]+", shown))
+    files = [file for file in (ROOT / "conf").rglob("*/*.yaml") if file.parent.name not in ("base", "help")]
+    assert len(files) > 100
+    assert {file.stem for file in files} <= listed
 
 
 @pytest.mark.parametrize("program", ["train", "evaluate", "sample"])
