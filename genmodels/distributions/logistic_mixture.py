@@ -48,7 +48,7 @@ class LogisticMixture(PixelLikelihood):
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         logits, means, log_scales, coefficients = self._split(params)
-        v = scaled(x, self.levels, params.dtype)[:, :, None]
+        v = scaled(x, self.levels, means.dtype)[:, :, None]
         means = self._conditioned(means, coefficients, v)
         log_bins = self._log_bin(x[:, :, None], v, means, log_scales)
         return (logits.log_softmax(dim=1) + log_bins.sum(dim=1)).logsumexp(dim=1)
@@ -60,30 +60,32 @@ class LogisticMixture(PixelLikelihood):
         means, log_scales = ((t * chosen).sum(dim=2) for t in (means, log_scales))
         if self.channels > 1:
             coefficients = (coefficients * chosen).sum(dim=2)
-        u = noise[:, 1:].to(params.dtype).clamp(_SMALLEST_NOISE, 1 - _SMALLEST_NOISE)
+        u = noise[:, 1:].to(means.dtype).clamp(_SMALLEST_NOISE, 1 - _SMALLEST_NOISE)
         offsets = temperature * log_scales.exp() * torch.logit(u)
         x: list[Tensor] = []
         for c in range(self.channels):
             mean = means[:, c]
             for earlier, value in enumerate(x):
-                mean = mean + coefficients[:, c + earlier - 1] * scaled(value, self.levels, params.dtype)
+                mean = mean + coefficients[:, c + earlier - 1] * scaled(value, self.levels, mean.dtype)
             x.append(((mean + offsets[:, c] + 1) * ((self.levels - 1) / 2)).round().clamp(0, self.levels - 1).long())
         return torch.stack(x, dim=1)
 
     def pmf(self, params: Tensor, x: Tensor, channel: int) -> Tensor:
         logits, means, log_scales, coefficients = self._split(params)
-        v = scaled(x, self.levels, params.dtype)[:, :, None]
+        v = scaled(x, self.levels, means.dtype)[:, :, None]
         means = self._conditioned(means, coefficients, v)
         seen = self._log_bin(x[:, :, None], v, means, log_scales)[:, :channel].sum(dim=1)
         weights = (logits + seen).log_softmax(dim=1)[:, None]
         values = torch.arange(self.levels, device=x.device).view(1, -1, 1, 1, 1)
-        every = scaled(values, self.levels, params.dtype)
+        every = scaled(values, self.levels, means.dtype)
         log_bins = self._log_bin(values, every, means[:, channel, None], log_scales[:, channel, None])
         return (weights + log_bins).logsumexp(dim=2).exp()
 
     def _split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits [B, M, H, W]; means, log-scales and, of three colours, coefficients [B, C, M, H, W]."""
         m = self.num_components
+        # A network under autocast hands over bfloat16, in which neighbours among 256 values are one.
+        params = params.to(torch.promote_types(params.dtype, torch.float32))
         logits, rest = params[:, :m], params[:, m:].unflatten(1, (self.channels, -1))
         log_scales = rest[:, :, m : 2 * m].clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
         return logits, rest[:, :, :m], log_scales, rest[:, :, 2 * m :].tanh()

@@ -149,6 +149,19 @@ def test_float32_is_close_to_float64_and_has_gradients_even_far_out() -> None:
         assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("head", [Bernoulli, Categorical, LogisticMixture])
+def test_the_outputs_of_a_network_under_autocast_are_scored_in_float32(head: type[PixelLikelihood]) -> None:
+    torch.manual_seed(0)
+    shape = (3, 32, 32)
+    likelihood = head(shape, 2 if head is Bernoulli else 256)
+    params = torch.randn(4, likelihood.num_params, 32, 32).bfloat16()
+    x = torch.randint(0, likelihood.levels, (4, *shape))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        score = likelihood.log_prob(params, x)
+    assert score.dtype == torch.float32
+    torch.testing.assert_close(score, likelihood.log_prob(params.float(), x))
+
+
 def test_a_wide_logistic_leaves_the_tails_to_the_outer_values() -> None:
     """Closed form: with scale s and mean 0, P(0) = sigma((-1 + 1/255) / s)."""
     likelihood = LogisticMixture((1, 1, 1), 256, num_components=1)
