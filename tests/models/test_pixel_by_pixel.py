@@ -212,6 +212,31 @@ def test_all_ways_to_sample_draw_the_same_picture_from_the_same_noise(
 
 
 @pytest.mark.parametrize(("case", "likelihood"), WITH_LIKELIHOOD)
+def test_nothing_kept_outlives_a_change_of_the_parameters(case: Case, likelihood: type[PixelLikelihood]) -> None:
+    """Loaded states, and averages of weights that are swapped in as `EMA` does."""
+    shape = (3, *case.shape)
+    model, other = (_lively(case.make(shape, likelihood(shape, 7))) for _ in range(2))
+    noise = torch.rand(2, model.likelihood.num_noises, *case.shape, dtype=torch.float64)
+    x = torch.randint(0, 7, (2, *shape))
+
+    def outcome(of: AutoregressiveModel) -> tuple[Tensor, Tensor, Tensor]:
+        # To sample puts the model into eval(), which makes it forget: what scores keep must be there at the change.
+        with torch.no_grad():
+            return of.log_prob(x), of.sample(2, noise=noise), of.log_prob(x)
+
+    before, expected = outcome(model), outcome(other)
+    raw = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.load_state_dict(other.state_dict())
+    for got, wanted in zip(outcome(model), expected, strict=True):
+        assert torch.equal(got, wanted)
+    with torch.no_grad():
+        torch._foreach_copy_(list(model.state_dict().values()), list(raw.values()))
+    for got, wanted in zip(outcome(model), before, strict=True):
+        assert torch.equal(got, wanted)
+    assert not torch.equal(before[1], expected[1])
+
+
+@pytest.mark.parametrize(("case", "likelihood"), WITH_LIKELIHOOD)
 def test_the_decoder_gives_the_parameters_of_the_whole_pass_in_float32(
     case: Case, likelihood: type[PixelLikelihood]
 ) -> None:

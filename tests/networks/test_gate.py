@@ -13,7 +13,7 @@ def test_it_is_tanh_times_sigmoid(layout: torch.memory_format) -> None:
     expected = torch.tanh(x[:, :3]) * torch.sigmoid(x[:, 3:])
     torch.testing.assert_close(gate(x), expected)
     weights = torch.randn_like(expected)
-    torch.testing.assert_close(
-        torch.autograd.grad((gate(x) * weights).sum(), x), torch.autograd.grad((expected * weights).sum(), x)
-    )
+    (got,) = torch.autograd.grad((gate(x) * weights).sum(), x)
+    torch.testing.assert_close((got,), torch.autograd.grad((expected * weights).sum(), x))
     assert gate(x).is_contiguous(memory_format=layout)
+    assert got.is_contiguous(memory_format=layout)

@@ -148,3 +148,5 @@ def test_a_kept_kernel_follows_its_parameters() -> None:
         assert layer.kernel() is layer.kernel()
         layer.scale.mul_(2)
         torch.testing.assert_close(layer(x), 2 * before)
+        layer.weight.neg_()  # the bias is zero
+        torch.testing.assert_close(layer(x), -2 * before)
