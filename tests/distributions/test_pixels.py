@@ -76,6 +76,19 @@ def test_a_cold_sample_does_not_depend_on_the_colours_noise(likelihood: PixelLik
             assert torch.equal(likelihood.pmf(params, first, channel).argmax(dim=1), first[:, channel])
 
 
+def test_temperature_divides_logits_and_multiplies_scales(likelihood: PixelLikelihood) -> None:
+    params, temperature = _params(likelihood, batch=500), 0.6
+    noise = torch.rand(500, likelihood.num_noises, 1, 1, dtype=torch.float64)
+    changed = params / temperature
+    if isinstance(likelihood, LogisticMixture):
+        m = likelihood.num_components
+        changed[:, m:] = params[:, m:]
+        changed[:, m:].unflatten(1, (likelihood.channels, -1))[:, :, m : 2 * m] += math.log(temperature)
+    drawn = likelihood.sample(params, noise, temperature)
+    assert torch.equal(drawn, likelihood.sample(changed, noise))
+    assert not torch.equal(drawn, likelihood.sample(params, noise))
+
+
 @pytest.mark.parametrize("noise", [0.0, 1.0 - 2.0**-24])
 def test_the_ends_of_the_noise_give_values_of_the_data(likelihood: PixelLikelihood, noise: float) -> None:
     params = _params(likelihood, batch=50).float()

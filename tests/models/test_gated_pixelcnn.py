@@ -88,6 +88,17 @@ def test_samples_of_a_label_score_its_entropy() -> None:
         assert abs(scores.mean() + (log_p.exp() * log_p).sum()) < 4 * scores.std() / 2000**0.5
 
 
+def test_samples_without_labels_are_of_all_labels_alike() -> None:
+    model, n = _conditional((1, 3, 3), levels=2), 6000
+    images = torch.cartesian_prod(*[torch.arange(2)] * 9).view(-1, 1, 3, 3)
+    p = torch.stack([model.log_prob(images, torch.full((512,), label)).exp() for label in range(3)]).mean(dim=0)
+    # By the first row: 8 cases, each frequent enough.
+    p = p.view(8, 64).sum(dim=1)
+    codes = (model.sample(n)[:, 0, 0].long() * torch.tensor([4, 2, 1])).sum(dim=1)
+    seen = torch.bincount(codes, minlength=8) / n
+    assert ((seen - p).abs() < 4.5 * (p * (1 - p) / n).sqrt()).all()
+
+
 def test_size() -> None:
     """By hand: convolutions of both stacks and the link, residual and skip (none of the first in the last layer)."""
     p, c, levels = 384, 3, 256

@@ -211,6 +211,16 @@ def test_all_ways_to_sample_draw_the_same_picture_from_the_same_noise(
                 assert not torch.equal(naive[:, :, 2:], given[:, :, 2:])
 
 
+@pytest.mark.parametrize("case", EVERY)
+def test_a_sample_from_a_model_in_training_is_without_dropout_and_leaves_it_in_training(case: Case) -> None:
+    model = _smallest(case)
+    noise = torch.rand(30, model.likelihood.num_noises, *model.shape[1:], dtype=torch.float64)
+    expected = model.sample(30, noise=noise)
+    model.train()
+    assert torch.equal(model.sample(30, noise=noise), expected)
+    assert all(module.training for module in model.modules())
+
+
 @pytest.mark.parametrize(("case", "likelihood"), WITH_LIKELIHOOD)
 def test_nothing_kept_outlives_a_change_of_the_parameters(case: Case, likelihood: type[PixelLikelihood]) -> None:
     """Loaded states, and averages of weights that are swapped in as `EMA` does."""
