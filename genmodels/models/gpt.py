@@ -39,7 +39,7 @@ class GPT(RasterTransformer):
         conditional: add an embedding of the label to the start token, which every later token looks at.
         num_classes: of the data.
     Raises:
-        UserError: the likelihood joins the colours, or the sizes are impossible.
+        UserError: the likelihood joins the colours, or the sizes or the dropout are impossible.
     """
 
     def __init__(
@@ -60,6 +60,8 @@ class GPT(RasterTransformer):
                 f"model.width={width} must be a multiple of model.num_heads={num_heads}, and these and "
                 "model.num_layers at least 1."
             )
+        if not 0 <= dropout < 1:
+            raise UserError(f"model.dropout={dropout} must lie in [0, 1).")
         super().__init__(shape, likelihood, conditional_classes(conditional, num_classes))
         channels, height, image_width = self.shape
         self.value = nn.Embedding(likelihood.levels, width)

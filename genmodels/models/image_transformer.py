@@ -49,7 +49,7 @@ class ImageTransformer(RasterTransformer):
         conditional: add an embedding of the label to every token.
         num_classes: of the data.
     Raises:
-        UserError: the sizes are impossible.
+        UserError: the sizes or the dropout are impossible.
     """
 
     sinusoids: Tensor
@@ -80,6 +80,8 @@ class ImageTransformer(RasterTransformer):
                 f"model.attention_channels={channels} (null: model.width) must be a multiple of "
                 f"model.num_heads={num_heads}, and that at least 1."
             )
+        if not 0 <= dropout < 1:
+            raise UserError(f"model.dropout={dropout} must lie in [0, 1).")
         super().__init__(shape, likelihood, conditional_classes(conditional, num_classes))
         self.width = width
         self.learned_positions = learned_positions

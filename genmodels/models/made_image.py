@@ -1,5 +1,6 @@
 """MADE on images: Masked Autoencoder for Distribution Estimation (Germain et al., ICML 2015, arXiv:1502.03509)."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -11,6 +12,8 @@ from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models.ancestral import AutoregressiveModel, Decoder, Method, Track
 from genmodels.networks.many_orders import ManyOrdersMADE
+
+_MOST_WEIGHTS = 10**9
 
 
 class ImageMADE(AutoregressiveModel):
@@ -39,7 +42,8 @@ class ImageMADE(AutoregressiveModel):
         direct: masked connections from inputs to outputs, as in the paper's recipes.
         activation: of the hidden units.
     Raises:
-        UserError: no hidden layer, a number that must be at least 1 is not, or a likelihood that joins the colours.
+        UserError: no hidden layer, a number that must be at least 1 is not, a likelihood that joins the colours, or
+            more than 10^9 weights, of which training with Adam holds four numbers each.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class ImageMADE(AutoregressiveModel):
                 "set model/likelihood=categorical, or bernoulli for data of two values."
             )
         outputs_per_dim = likelihood.num_params // shape[0]
+        _check_size(math.prod(shape), outputs_per_dim, hidden, direct)
         net = ManyOrdersMADE(math.prod(shape), outputs_per_dim, hidden, num_orders, direct, activation)
         super().__init__(shape, likelihood, order=net.places[0].long().view(*shape) - 1)
         self.num_orders = num_orders
@@ -117,6 +122,17 @@ class ImageMADE(AutoregressiveModel):
         noise = noise.clone()
         noise[:, 0, 0, 0] = scaled - k
         return k, noise
+
+
+def _check_size(features: int, outputs_per_dim: int, hidden: Sequence[int], direct: bool) -> None:
+    widths = [features, *hidden, outputs_per_dim * features]
+    weights = sum(below * above for below, above in itertools.pairwise(widths)) + direct * features * widths[-1]
+    if weights > _MOST_WEIGHTS:
+        remedy = "set model.direct=false or choose smaller images" if direct else "make model.hidden smaller"
+        raise UserError(
+            f"model=made_image would have {weights:.1e} weights for {features} sub-pixels of {outputs_per_dim} outputs "
+            f"each; {remedy}."
+        )
 
 
 class _Member(AutoregressiveModel):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genmodels.distributions import Bernoulli, LogisticMixture
+from genmodels.distributions import Bernoulli, Categorical, LogisticMixture
 from genmodels.errors import UserError
 from genmodels.models import ImageMADE
 
@@ -148,6 +148,11 @@ def test_mistakes_are_told() -> None:
             ImageMADE(SHAPE, Bernoulli(SHAPE, 2), **changes)
     with pytest.raises(UserError, match="model/likelihood=categorical"):
         ImageMADE(SHAPE, LogisticMixture(SHAPE, 4), (4,))
+    large = (3, 32, 32)
+    with pytest.raises(UserError, match=r"2\.5e\+09 weights.*model\.direct=false"):
+        ImageMADE(large, Categorical(large, 256), (50,))
+    with pytest.raises(UserError, match=r"model\.hidden smaller"):
+        ImageMADE(large, Categorical(large, 256), (8000,), direct=False)
 
 
 def test_starts_near_the_uniform_distribution() -> None:
