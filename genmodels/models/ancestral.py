@@ -131,7 +131,7 @@ class AutoregressiveModel(nn.Module, ABC):
         cached: bool,
     ) -> Tensor:
         decode = self.decoder(len(x), y) if cached else None
-        pixels = _pixels_by_step(self.order)
+        pixels = _pixels_by_step(self.order.cpu())  # numbers read from a GPU in every step would wait for it
         to_draw = torch.where(known, -1, self.order)
         for step in track(range(self.num_steps)):
             row, column = place_of(*pixels[step])

@@ -155,6 +155,17 @@ def test_mistakes_are_told() -> None:
         ImageMADE(large, Categorical(large, 256), (8000,), direct=False)
 
 
+def test_no_hidden_unit_sees_nothing_below() -> None:
+    """Degrees start from the smallest of the layer below (official code), so that every unit sees some of its units."""
+    shape = (1, 8, 8)
+    for _ in range(20):
+        net = ImageMADE(shape, Bernoulli(shape, 2), (4, 50, 6), num_orders=2).net
+        for k in range(2):
+            for below, above in ((net.degrees0[k], net.degrees1[k]), (net.degrees1[k], net.degrees2[k])):
+                assert (above[:, None] >= below).any(dim=1).all()
+                assert above.max() < 64
+
+
 def test_starts_near_the_uniform_distribution() -> None:
     torch.manual_seed(0)
     shape = (1, 8, 8)

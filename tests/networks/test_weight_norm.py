@@ -140,6 +140,18 @@ def test_initialises_anew_whatever_scale_and_bias_were() -> None:
     torch.testing.assert_close(other(x), layer(x))
 
 
+def test_a_channel_that_is_constant_on_the_first_batch_is_not_blown_up() -> None:
+    layer = WeightNormConv2d(3, 5, init_scale=0.1)
+    with torch.no_grad():
+        layer.weight[2, 1:] = 0.0
+    x = torch.randn(8, 3, 6, 6)
+    x[:, 0] = 0.7  # all that channel 2 sees
+    initialize(layer, lambda: layer(x))
+    torch.testing.assert_close(layer.scale[2].item(), 0.1)
+    torch.testing.assert_close(layer(x)[:, 2], torch.zeros(8, 6, 6))
+    assert (layer(x).std((0, 2, 3))[[0, 1, 3, 4]] > 0.09).all()
+
+
 def test_a_kept_kernel_follows_its_parameters() -> None:
     layer = WeightNormConv2d(3, 5, (2, 2)).eval()
     x = torch.randn(2, 3, 6, 6)
