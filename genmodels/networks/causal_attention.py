@@ -1,5 +1,6 @@
 """Attention of every pixel to the pixels before it, over whole images and, with a memory, one pixel at a time."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -36,19 +37,18 @@ class Memory:
     last: Tensor | None = None
 
     def __init__(self, batch: int, length: int, key_width: int, value_width: int, like: Tensor) -> None:
-        self._keys = like.new_empty(batch, length, key_width)
-        self._values = like.new_empty(batch, length, value_width)
+        self._of_pixels = like.new_empty(length, batch, key_width + value_width)
+        self._keys, self._values = self._of_pixels.transpose(0, 1).split((key_width, value_width), dim=2)
         self._scale = key_width**-0.5
         self._seen = 0
 
-    def append(self, key: Tensor, value: Tensor) -> None:
-        """Add those of the next pixel. Shapes: [B, K, 1, 1], [B, V, 1, 1]."""
-        self._keys[:, self._seen] = key[:, :, 0, 0]
-        self._values[:, self._seen] = value[:, :, 0, 0]
+    def append(self, key_value: Tensor) -> None:
+        """Add those of the next pixel. Shapes: [B, K + V, 1, 1]."""
+        self._of_pixels[self._seen] = key_value.flatten(1)
         self._seen += 1
 
     def attend(self, query: Tensor) -> Tensor:
         """As `attend_to_earlier` for the pixel after those added. Shapes: [B, K, 1, 1] -> [B, V, 1, 1]."""
         keys, values = self._keys[:, : self._seen], self._values[:, : self._seen]
-        weights = (query.flatten(1)[:, None] * self._scale @ keys.mT).softmax(dim=2)
-        return (weights @ values).mT[..., None]
+        logits = torch.bmm(keys, query.flatten(2)) * self._scale
+        return torch.bmm(values.mT, logits.softmax(dim=1))[..., None]

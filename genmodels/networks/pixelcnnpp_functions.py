@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -24,6 +25,9 @@ def gated_sum(x: Tensor, h: Tensor) -> Tensor:
 
     Shapes: x [B, C, H, W], h [B, 2C, H, W] or with more rows and columns, which are cut off -> [B, C, H, W].
     """
+    # For one pixel every operation and every node of the graph counts.
+    if not torch.is_grad_enabled() and h.shape[2:] == x.shape[2:]:
+        return x + F.glu(h, dim=1)
     return _GatedSum.apply(x, h)
 
 

@@ -97,20 +97,16 @@ class AttentionBlock(nn.Module):
         """
         query = self.query(self.ask(torch.cat((h, place), dim=1), None, classes, cache), cache)
         if memory is None:
-            read = attend_to_earlier(query, *self._key_value(h, seen, classes))
+            read = attend_to_earlier(query, *self._key_value(h, seen, classes).split(self.widths, dim=1))
         else:
             if memory.last is not None:
-                memory.append(*self._key_value(memory.last, seen, classes, cache))
+                memory.append(self._key_value(memory.last, seen, classes, cache))
             memory.last = h
             read = memory.attend(query)
         return self.merge(h, read, classes, cache)
 
-    def _key_value(
-        self, h: Tensor, seen: Tensor, classes: Tensor | None, cache: Cache | None = None
-    ) -> tuple[Tensor, Tensor]:
-        features = self.see(torch.cat((h, seen), dim=1), None, classes, cache)
-        key, value = self.key_value(features, cache).split(self.widths, dim=1)
-        return key, value
+    def _key_value(self, h: Tensor, seen: Tensor, classes: Tensor | None, cache: Cache | None = None) -> Tensor:
+        return self.key_value(self.see(torch.cat((h, seen), dim=1), None, classes, cache), cache)
 
 
 class FirstLayer(nn.Module):

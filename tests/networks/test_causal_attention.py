@@ -50,4 +50,4 @@ def test_pixel_by_pixel_equals_all_at_once(size: tuple[int, int, int, int]) -> N
     for row, column in torch.cartesian_prod(*(torch.arange(n) for n in size[2:])).tolist():
         here = (..., slice(row, row + 1), slice(column, column + 1))
         torch.testing.assert_close(memory.attend(query[here]), means[here])
-        memory.append(key[here], value[here])
+        memory.append(torch.cat((key[here], value[here]), dim=1))
