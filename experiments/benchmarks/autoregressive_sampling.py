@@ -26,7 +26,12 @@ MODELS: dict[str, Callable[[Shape], models.AutoregressiveModel]] = {
     "GatedPixelCNN": lambda shape: models.GatedPixelCNN(shape, Categorical(shape, LEVELS), 7, 32, 3, output_width=64),
     "PixelCNN": lambda shape: models.PixelCNN(shape, Categorical(shape, LEVELS), 7, 32, 64),
     "PixelCNN++": lambda shape: models.PixelCNNPP(shape, LogisticMixture(shape, LEVELS, 5), 2, 40),
+    "PixelSNAIL": lambda shape: models.PixelSNAIL(shape, LogisticMixture(shape, LEVELS, 5), 3, 2, 32),
+    "PixelRNN row": lambda shape: models.PixelRNN(shape, Categorical(shape, LEVELS), "row", 3, 24, 48),
+    "PixelRNN diagonal": lambda shape: models.PixelRNN(shape, Categorical(shape, LEVELS), "diagonal", 3, 24, 48),
     "GPT": lambda shape: models.GPT(shape, Categorical(shape, LEVELS), num_layers=8, width=64, num_heads=2),
+    "ImageTransformer": lambda shape: models.ImageTransformer(shape, Categorical(shape, LEVELS), 4, 64, 256, 2),
+    "ImageMADE": lambda shape: models.ImageMADE(shape, Categorical(shape, LEVELS), [500, 500], num_orders=1),
 }
 
 
