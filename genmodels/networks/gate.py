@@ -12,7 +12,11 @@ def gate(x: Tensor) -> Tensor:
 
     van den Oord et al. 2016 (arXiv:1606.05328), Equation (2). Shapes: [B, 2 C, H, W] -> [B, C, H, W].
     """
-    return _Gate.apply(x)
+    if torch.is_grad_enabled():
+        return _Gate.apply(x)
+    # For one pixel a node of the graph would cost as much as what it does.
+    a, b = x.chunk(2, dim=1)
+    return torch.tanh(a).mul_(torch.sigmoid(b))
 
 
 class _Gate(torch.autograd.Function):
