@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.distributions import PixelLikelihood
+from genmodels.distributions.pixels import scaled
 from genmodels.errors import UserError
 from genmodels.models.ancestral import AutoregressiveModel, Decoder
 from genmodels.models.flow import conditional_classes
@@ -98,6 +99,7 @@ class GatedPixelCNN(AutoregressiveModel):
     def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
         cache = Cache(width=self.shape[2])
         label = self._one_hot(y)
+        dtype = next(self.parameters()).dtype  # looked up once, not for every pixel
         layers = self._layers()
         above_row: list[tuple[Tensor, ...]] = []
 
@@ -112,7 +114,7 @@ class GatedPixelCNN(AutoregressiveModel):
             cache.row, cache.column = row, column
             if column == 0:
                 start_row(self._scaled(x))
-            h = self._scaled(x[:, :, row, None])
+            h = scaled(x[:, :, row, None], self.levels, dtype)
             skips: Tensor | None = None
             for layer, above in zip(layers, above_row, strict=True):
                 h, skip = layer.horizontal(h, above[column], cache)
