@@ -39,6 +39,8 @@ def test_functions_equal_torchs_in_value_and_gradient() -> None:
     assert torch.autograd.gradcheck(gated_sum, (x, h))
     torch.testing.assert_close(concat_elu(x), F.elu(torch.cat((x, -x), 1)))
     torch.testing.assert_close(gated_sum(x, h), x + F.glu(h[:, :, :-1, :-1], dim=1))
+    with torch.no_grad():
+        torch.testing.assert_close(gated_sum(x, h[:, :, :-1, :-1]), gated_sum(x, h))
 
 
 @pytest.mark.parametrize("dropout", [0.5, 0.3])
