@@ -41,7 +41,7 @@ class PixelSNAIL(AutoregressiveModel):
         conditional: give the label to every gated block.
         num_classes: needed where `conditional`.
     Raises:
-        UserError: several colours that the likelihood does not join, or a number that must be at least 1 is not.
+        UserError: several colours that the likelihood does not join, or a number is out of range.
     """
 
     background: Tensor
@@ -65,6 +65,8 @@ class PixelSNAIL(AutoregressiveModel):
                 "model.num_blocks, model.num_resnets, model.key_width and model.value_width (by default half of "
                 "model.width) must be at least 1."
             )
+        if not 0 <= dropout < 1:
+            raise UserError(f"model.dropout={dropout} must lie in [0, 1).")
         check_joint_colours(likelihood, "PixelSNAIL")
         classes = conditional_classes(conditional, num_classes)
         super().__init__(shape, likelihood, classes)

@@ -55,3 +55,9 @@ def test_refuses_several_colours_that_nothing_joins() -> None:
     shape = (3, 4, 4)
     with pytest.raises(UserError, match="model/likelihood=logistic_mixture"):
         PixelSNAIL(shape, Categorical(shape, 4), 1, 1, 6)
+
+
+def test_dropout_is_a_probability_below_one() -> None:
+    shape = (1, 4, 4)
+    with pytest.raises(UserError, match=r"model\.dropout"):
+        PixelSNAIL(shape, Categorical(shape, 2), 1, 1, 4, 2, dropout=1.0)
