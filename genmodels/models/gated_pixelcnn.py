@@ -1,6 +1,5 @@
 """Gated PixelCNN: Conditional Image Generation with PixelCNN Decoders (van den Oord et al., NIPS 2016, 1606.05328)."""
 
-import itertools
 from collections.abc import Sequence
 from typing import cast
 
@@ -13,7 +12,7 @@ from genmodels.errors import UserError
 from genmodels.models.ancestral import AutoregressiveModel, Decoder
 from genmodels.models.flow import conditional_classes
 from genmodels.models.pixelcnn import colours_of_network
-from genmodels.networks.causal_conv import Cache, CausalConv2d, MaskedConv2d
+from genmodels.networks.causal_conv import Cache, CausalConv2d, MaskedConv2d, MaskedOutput
 from genmodels.networks.gate import gate
 from genmodels.networks.layout import fast_layout
 
@@ -80,10 +79,7 @@ class GatedPixelCNN(AutoregressiveModel):
             )
             for i in range(num_layers)
         )
-        self.output = nn.ModuleList(
-            MaskedConv2d(above, below, (1, 1), "B", colours)
-            for above, below in itertools.pairwise([p, out, likelihood.num_params])
-        )
+        self.output = MaskedOutput([p, out, likelihood.num_params], colours)
 
     def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x = fast_layout(self._scaled(x))
@@ -94,7 +90,7 @@ class GatedPixelCNN(AutoregressiveModel):
             v, above = layer.vertical(v, label)
             h, skip = layer.horizontal(h, above)
             skips = skip if skips is None else skips + skip
-        return self._output(skips)
+        return self.output(skips)
 
     def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
         cache = Cache(width=self.shape[2])
@@ -119,18 +115,12 @@ class GatedPixelCNN(AutoregressiveModel):
             for layer, above in zip(layers, above_row, strict=True):
                 h, skip = layer.horizontal(h, above[column], cache)
                 skips = skip if skips is None else skips + skip
-            return self._output(skips, cache).squeeze(3)
+            return self.output(skips, cache).squeeze(3)
 
         return decode
 
     def _layers(self) -> list["_Layer"]:
         return cast("list[_Layer]", list(self.layers))
-
-    def _output(self, h: Tensor | None, cache: Cache | None = None) -> Tensor:
-        assert h is not None
-        for layer in self.output:
-            h = layer(F.relu(h), cache)
-        return h
 
 
 class _Layer(nn.Module):

@@ -1,6 +1,5 @@
 """PixelCNN: Pixel Recurrent Neural Networks (van den Oord, Kalchbrenner & Kavukcuoglu, ICML 2016, arXiv:1601.06759)."""
 
-import itertools
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models.ancestral import AutoregressiveModel, Decoder
-from genmodels.networks.causal_conv import Cache, MaskedConv2d
+from genmodels.networks.causal_conv import Cache, MaskedConv2d, MaskedOutput
 from genmodels.networks.layout import fast_layout
 
 
@@ -48,10 +47,7 @@ class PixelCNN(AutoregressiveModel):
         h, out = (channels + -channels % colours for channels in (width, output_width))
         self.first = MaskedConv2d(shape[0], 2 * h, (4, 7), "A", colours, sees="around")
         self.blocks = nn.ModuleList(_Block(h, colours) for _ in range(num_layers))
-        widths = [2 * h, out, out, likelihood.num_params]
-        self.output = nn.ModuleList(
-            MaskedConv2d(above, below, (1, 1), "B", colours) for above, below in itertools.pairwise(widths)
-        )
+        self.output = MaskedOutput([2 * h, out, out, likelihood.num_params], colours)
 
     def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self._after_first(self.first(fast_layout(self._scaled(x))))
@@ -68,9 +64,7 @@ class PixelCNN(AutoregressiveModel):
     def _after_first(self, h: Tensor, cache: Cache | None = None) -> Tensor:
         for block in self.blocks:
             h = block(h, cache)
-        for layer in self.output:
-            h = layer(F.relu(h))
-        return h
+        return self.output(h, cache)
 
 
 class _Block(nn.Module):

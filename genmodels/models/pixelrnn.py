@@ -1,17 +1,15 @@
 """PixelRNN: Pixel Recurrent Neural Networks (van den Oord, Kalchbrenner & Kavukcuoglu, ICML 2016, arXiv:1601.06759)."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models.ancestral import AutoregressiveModel, Decoder
 from genmodels.models.pixelcnn import colours_of_network
-from genmodels.networks.causal_conv import MaskedConv2d
+from genmodels.networks.causal_conv import MaskedConv2d, MaskedOutput
 from genmodels.networks.diagonal_lstm import DiagonalBiLSTM
 from genmodels.networks.layout import fast_layout
 from genmodels.networks.line_lstm import StateCache
@@ -69,10 +67,7 @@ class PixelRNN(AutoregressiveModel):
         self.lstms = nn.ModuleList(LAYERS[layer](2 * h, h, colours, size) for _ in range(num_layers))
         self.widen = nn.ModuleList(MaskedConv2d(h, 2 * h, (1, 1), "B", colours) for _ in range(num_layers))
         self.skips = nn.ModuleList(MaskedConv2d(h, 2 * h, (1, 1), "B", colours) for _ in range(num_layers * skip))
-        widths = [2 * h, out, out, likelihood.num_params]
-        self.output = nn.ModuleList(
-            MaskedConv2d(above, below, (1, 1), "B", colours) for above, below in itertools.pairwise(widths)
-        )
+        self.output = MaskedOutput([2 * h, out, out, likelihood.num_params], colours)
 
     def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self._after_first(self.first(fast_layout(self._scaled(x))))
@@ -93,6 +88,4 @@ class PixelRNN(AutoregressiveModel):
             x = x + widen(states[-1]) if self.residual else widen(states[-1])
         # Without skip connections there are no layers to go with the states.
         x = sum((skip(h) for skip, h in zip(self.skips, states, strict=False)), start=x)
-        for layer in self.output:
-            x = layer(F.relu(x))
-        return x
+        return self.output(x, cache)

@@ -1,10 +1,12 @@
 """Convolutions that see the past alone, over whole images and, with a cache, one pixel or row at a time."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from genmodels.networks.kept import KeepsValues
 
@@ -211,3 +213,25 @@ class MaskedConv2d(CausalConv2d):
         if not self.masks:
             return self.weight
         return self.kept(lambda: self.weight * self.mask, self.weight)
+
+
+class MaskedOutput(nn.ModuleList):
+    """From features to a likelihood's parameters: ReLU and a 1x1 convolution with mask B, again and again.
+
+    Van den Oord et al. 2016 (PixelRNN), Table 1.
+
+    Args:
+        widths: channels of the features, of what lies between, and of the parameters.
+        colours: as in `MaskedConv2d`.
+    Shapes: [B, widths[0], H, W] -> [B, widths[-1], H, W]; with a cache, a pixel to a pixel.
+    """
+
+    def __init__(self, widths: Sequence[int], colours: int) -> None:
+        super().__init__(
+            MaskedConv2d(above, below, (1, 1), "B", colours) for above, below in itertools.pairwise(widths)
+        )
+
+    def forward(self, h: Tensor, cache: Cache | None = None) -> Tensor:
+        for layer in self:
+            h = layer(F.relu(h), cache)
+        return h
