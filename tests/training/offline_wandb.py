@@ -6,6 +6,7 @@ each with a header of crc32, length and kind (1 whole, 2 first, 3 middle, 4 last
 
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,9 +22,10 @@ _HEADER = struct.Struct("<IHB")
 
 @dataclass
 class OfflineRun:
-    """What a file holds of its run: `history` has one dict per logged row."""
+    """What a file holds of its run: `history` has one dict per logged row; `ended` with the last record of all."""
 
     id: str = ""
+    ended: bool = False
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -33,7 +35,19 @@ class OfflineRun:
         return [row["trainer/global_step"] for row in rows], [row[name] for row in rows]
 
 
-def read(path: Path) -> OfflineRun:
+def read(path: Path, patience: float = 30.0) -> OfflineRun:
+    """The run in a file, waited for: wandb's own process may still write when `finish()` is over.
+
+    Args:
+        patience: seconds to wait for the end.
+    """
+    deadline = time.monotonic() + patience
+    while not (run := _read(path)).ended and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return run
+
+
+def _read(path: Path) -> OfflineRun:
     run = OfflineRun()
     for record in _records(path.read_bytes()):
         kind = record.WhichOneof("record_type")
@@ -43,11 +57,13 @@ def read(path: Path) -> OfflineRun:
         elif kind == "history":
             items = record.history.item
             run.history.append({i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in items})
+        elif kind == "exit":
+            run.ended = True
     return run
 
 
 def _records(data: bytes) -> Iterator[Record]:
-    assert _FILE_HEADER.unpack_from(data)[0] == b":W&B"
+    assert data[:4] in (b":W&B", b"")
     position, parts = _FILE_HEADER.size, b""
     while position + _HEADER.size <= len(data):
         if _BLOCK - position % _BLOCK < _HEADER.size:  # no header begins in the last bytes of a block
@@ -56,6 +72,8 @@ def _records(data: bytes) -> Iterator[Record]:
         checksum, length, kind = _HEADER.unpack_from(data, position)
         position += _HEADER.size
         body = data[position : position + length]
+        if len(body) < length:  # still being written
+            return
         position += length
         assert checksum == zlib.crc32(bytes([kind]) + body)
         parts = body if kind in (1, 2) else parts + body

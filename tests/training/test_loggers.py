@@ -39,7 +39,7 @@ def test_offline_wandb_holds_the_series_and_a_picture_and_continues(
     files = sorted((tmp_path / "wandb").glob("offline-run-*/run-abc123.wandb"), key=lambda p: p.stat().st_mtime)
     assert len(files) == 2
     parts = [offline_wandb.read(path) for path in files]
-    assert {part.id for part in parts} == {"abc123"}
+    assert [(part.id, part.ended) for part in parts] == [("abc123", True)] * 2
     assert parts[0].config["lr"] == 0.01
     written = read_metrics(tmp_path / "metrics.csv")
     for name in ("train/bits_per_dim", "val/bits_per_dim"):
