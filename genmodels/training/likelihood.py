@@ -46,7 +46,7 @@ class LikelihoodModule(pl.LightningModule):
             applies to these alone.
         scheduler: optimizer -> LRScheduler, stepped once per optimiser step; None keeps the learning rate.
         seed: of the run.
-        init_batch_size: training samples for data-dependent initialisation.
+        init_batch_size: training samples for data-dependent initialisation, where the model does not name its own.
 
     Attributes:
         metric_name: `bits_per_dim`, `nll` or the objective's own; validation logs it as `val/<metric_name>`.
@@ -92,7 +92,8 @@ class LikelihoodModule(pl.LightningModule):
             loader = self.trainer.train_dataloader
             assert loader is not None
             move = self.trainer.strategy.batch_to_device
-            initialize_from(self.model, loader, move, self._init_batch_size, self._seed)
+            size = getattr(self.model, "init_batch_size", self._init_batch_size)
+            initialize_from(self.model, loader, move, size, self._seed)
         if self.trainer.world_size > 1:
             broadcast_from_rank_zero(self.model)
 

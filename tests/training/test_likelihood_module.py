@@ -118,6 +118,16 @@ def test_initialisation_uses_the_first_samples_and_leaves_the_position(tmp_path:
     assert torch.equal(seen.batch, x[:256])
 
 
+def test_a_model_says_how_many_samples_initialise_it(tmp_path: Path) -> None:
+    seen = AfterStart()
+    model = DiagonalGaussian((1, 8, 8), 17)
+    model.init_batch_size = 40
+    trainer(tmp_path, [seen, *standard_callbacks()], max_steps=1).fit(module(model), datamodule=digits())
+    expected = DiagonalGaussian((1, 8, 8), 17)
+    initialize_from(expected, digits().train_dataloader(), lambda batch: batch, 40, seed=0)
+    assert torch.equal(seen.loc, expected.loc)
+
+
 def test_initialised_models_are_left_alone(tmp_path: Path) -> None:
     seen = AfterStart()
     model = DiagonalGaussian((1, 8, 8), 17)
