@@ -22,7 +22,7 @@ def evaluate(
 ) -> None:
     """The keys of conf/evaluate.yaml, which says what they mean."""
     from genmodels.evaluation.scoring import score_run
-    from genmodels.finished import load_run
+    from genmodels.runs.finished_run import load_run
 
     loaded = load_run(run, weights)
     print(score_run(loaded, split, importance_samples, max_images, batch_size, device, seed, data_dir))

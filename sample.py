@@ -28,7 +28,7 @@ def sample(
     from genmodels.evaluation.completion import complete as finish
     from genmodels.evaluation.interpolation import interpolate as walk
     from genmodels.evaluation.sampling import draw
-    from genmodels.finished import load_run
+    from genmodels.runs.finished_run import load_run
 
     loaded = load_run(run, weights)
     if interpolate:

@@ -9,8 +9,8 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genmodels.finished import load_run
 from genmodels.objectives import ReverseKL
+from genmodels.runs.finished_run import load_run
 
 SIDE, POINTS = 4.0, 240
 

@@ -12,11 +12,11 @@ from genmodels.config.devices import global_rank, local_processes, started_by_a_
 from genmodels.config.resuming import resumed_config
 from genmodels.errors import Interrupted, UserError
 from genmodels.evaluation.scoring import score_run
-from genmodels.finished import Run, load_run
-from genmodels.fitting import Parts, build_parts, fit
-from genmodels.launch import launch
-from genmodels.provenance import provenance
-from genmodels.run_folder import RunFolder
+from genmodels.runs.finished_run import Run, load_run
+from genmodels.runs.fit import Parts, build_parts, fit
+from genmodels.runs.folder import RunFolder
+from genmodels.runs.launch import launch
+from genmodels.runs.provenance import provenance
 from genmodels.training.checkpoint_io import read_checkpoint
 
 __all__ = ["Run", "load_run", "train"]

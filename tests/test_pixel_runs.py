@@ -12,7 +12,7 @@ from genmodels.config.targets import build
 from genmodels.evaluation.completion import complete
 from genmodels.evaluation.sampling import draw
 from genmodels.experiment import train
-from genmodels.finished import Run, load_run
+from genmodels.runs.finished_run import Run, load_run
 
 TINY = (
     "model=pixelcnn_small",

@@ -10,9 +10,9 @@ from PIL import Image
 
 from genmodels.config.compose import compose
 from genmodels.experiment import train
-from genmodels.finished import load_run
+from genmodels.runs.finished_run import load_run
+from genmodels.training.callbacks.curves import read_metrics
 from genmodels.training.checkpoint_io import read_checkpoint
-from genmodels.training.curves import read_metrics
 
 SHORT = (
     "model.num_layers=4",

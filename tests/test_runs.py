@@ -16,7 +16,7 @@ from genmodels.config.compose import compose
 from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.experiment import train
-from genmodels.finished import load_run
+from genmodels.runs.finished_run import load_run
 
 TINY = (
     "model=nice_small",

@@ -26,7 +26,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from genmodels.models import Flow, FlowPP, Glow, RealNVP
-from genmodels.models.flowpp import CIFAR10_LAYOUT
+from genmodels.models.flows.flowpp import CIFAR10_LAYOUT
 from genmodels.networks.data_init import initialize
 from genmodels.objectives.units import bits_per_dim
 

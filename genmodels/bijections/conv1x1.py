@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
-from genmodels.networks.kept import KeepsValues
+from genmodels.networks.eval_cache import KeepsValues
 
 
 class InvertibleConv1x1(KeepsValues, Bijection):

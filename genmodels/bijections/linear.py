@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
-from genmodels.networks.kept import KeepsValues
+from genmodels.networks.eval_cache import KeepsValues
 
 
 class Linear(KeepsValues, Bijection):

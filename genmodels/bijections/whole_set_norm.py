@@ -14,7 +14,7 @@ class WholeSetBatchNorm(Bijection):
         z = exp(gamma) (x - mean) / sqrt(var + eps) + beta,   log|det| = sum gamma - 1/2 log(var + eps)
 
     Official MAF code: eps 1e-5, gamma and beta learned and starting at 0. Before every validation `set_statistics` is
-    to be called with the training set, see `genmodels.training.statistics.WholeSetStatistics`. Between these calls
+    to be called with the training set, see `genmodels.training.WholeSetStatistics`. Between these calls
     running averages with momentum 0.1 are kept in the same buffers, so that the layer is also usable without any.
     The inverse always uses the buffers. As in `FlowBatchNorm`, the map is invertible sample by sample only in `eval()`.
 

@@ -3,5 +3,3 @@
 from genmodels.data.examples import Examples
 from genmodels.data.loader import BatchLoader, EpochSampler
 from genmodels.data.module import DataModule
-
-__all__ = ["BatchLoader", "DataModule", "EpochSampler", "Examples"]

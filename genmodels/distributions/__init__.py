@@ -5,17 +5,3 @@ from genmodels.distributions.dequantization import Dequantization, UniformDequan
 from genmodels.distributions.logistic_mixture import LogisticMixture
 from genmodels.distributions.made_mog import MixtureMADE
 from genmodels.distributions.pixels import Bernoulli, Categorical, PixelLikelihood
-
-__all__ = [
-    "Base",
-    "Bernoulli",
-    "Categorical",
-    "Dequantization",
-    "LogisticMixture",
-    "MixtureMADE",
-    "PixelLikelihood",
-    "StandardLogistic",
-    "StandardNormal",
-    "UniformDequantization",
-    "VariationalDequantization",
-]

@@ -10,10 +10,10 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.sampling import drawing_path, write_drawing
 from genmodels.evaluation.scoring import check_at_least, chosen_device, random_test_examples
-from genmodels.finished import Run
 from genmodels.models import AutoregressiveModel
-from genmodels.models.ancestral import Method
-from genmodels.progress import progress
+from genmodels.models.autoregressive.autoregressive_model import Method
+from genmodels.progress_bar import progress
+from genmodels.runs.finished_run import Run
 from genmodels.training.seeding import mixed_seed, seeded
 
 Part = Literal["top_half"]

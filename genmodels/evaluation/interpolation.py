@@ -8,7 +8,7 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.sampling import drawing_path, write_drawing
 from genmodels.evaluation.scoring import check_at_least, chosen_device, random_test_examples
-from genmodels.finished import Run
+from genmodels.runs.finished_run import Run
 
 STEPS = 8  # of one walk, both ends included
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
-from genmodels.evaluation.pictures import save_grid, save_scatter
 from genmodels.evaluation.scoring import check_at_least, chosen_device
-from genmodels.finished import Run
 from genmodels.models import AutoregressiveModel
-from genmodels.models.ancestral import Method
-from genmodels.progress import progress
+from genmodels.models.autoregressive.autoregressive_model import Method
+from genmodels.pictures import save_grid, save_scatter
+from genmodels.progress_bar import progress
+from genmodels.runs.finished_run import Run
 from genmodels.training.seeding import mixed_seed, seeded
 
 

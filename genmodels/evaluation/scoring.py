@@ -9,12 +9,12 @@ from genmodels.config.targets import build
 from genmodels.data import BatchLoader, EpochSampler
 from genmodels.data.seeding import generator_for
 from genmodels.errors import UserError
-from genmodels.evaluation.divergence import evaluate_reverse_kl
-from genmodels.evaluation.likelihood import Likelihood, evaluate_likelihood
-from genmodels.finished import Run
+from genmodels.evaluation.metrics.likelihood import Likelihood, evaluate_likelihood
+from genmodels.evaluation.metrics.reverse_kl import evaluate_reverse_kl
 from genmodels.objectives.reverse_kl import ReverseKL
 from genmodels.objectives.units import metric_name
-from genmodels.progress import progress
+from genmodels.progress_bar import progress
+from genmodels.runs.finished_run import Run
 
 Split = Literal["test", "val", "train"]
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genmodels.networks.kept import KeepsValues
+from genmodels.networks.eval_cache import KeepsValues
 
 
 class Cache:

@@ -3,5 +3,3 @@
 from genmodels.objectives.nll import NegativeLogLikelihood
 from genmodels.objectives.reverse_kl import ReverseKL
 from genmodels.objectives.units import in_reported_unit, metric_name
-
-__all__ = ["NegativeLogLikelihood", "ReverseKL", "in_reported_unit", "metric_name"]

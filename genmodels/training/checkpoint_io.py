@@ -14,7 +14,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from genmodels.errors import UserError
-from genmodels.training.disk import explaining_full_disk
+from genmodels.files import explaining_full_disk
 
 _SUFFIX = ".partial"
 

@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from genmodels.errors import UserError
-from genmodels.training.disk import explaining_full_disk
+from genmodels.files import explaining_full_disk
 from genmodels.training.wandb_logger import WandbRun
 
 COLUMNS = ("step", "epoch", "name", "value")

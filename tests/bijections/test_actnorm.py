@@ -5,8 +5,8 @@ import contextlib
 import torch
 
 from genmodels.bijections import ActNorm, ActNormConv1x1, Compose, Coupling, Scale, SigmoidAffine
+from genmodels.models.flows.glow_net import GlowNet
 from genmodels.networks.data_init import initialize, needs_initialization
-from genmodels.networks.glow_net import GlowNet
 
 
 def test_first_batch_is_standardised_per_channel() -> None:

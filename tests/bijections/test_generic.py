@@ -46,11 +46,11 @@ from genmodels.bijections import (
     WholeSetBatchNorm,
     checkerboard,
 )
+from genmodels.models.flows.glow_net import GlowNet
+from genmodels.models.flows.realnvp_net import RealNVPNet
 from genmodels.networks.conv import ZeroConv2d
-from genmodels.networks.glow_net import GlowNet
 from genmodels.networks.made import MADENet
 from genmodels.networks.mlp import MLP
-from genmodels.networks.realnvp_net import RealNVPNet
 
 MASK = checkerboard(2, 4)
 

@@ -101,7 +101,7 @@ def test_combinations_that_cannot_be(overrides: list[str], sentence: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "target", ["os.system", "subprocess.run", "genmodels.provenance.subprocess.run", "builtins.eval", "torch.load"]
+    "target", ["os.system", "subprocess.run", "genmodels.runs.provenance.subprocess.run", "builtins.eval", "torch.load"]
 )
 def test_only_allowed_targets_are_built(target: str) -> None:
     with pytest.raises(UserError, match=r"not allowed|is not a class or function"):

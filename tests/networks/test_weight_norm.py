@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from genmodels.networks.causal_resampling import Downsample2d, Upsample2d
+from genmodels.models.autoregressive.pixelcnnpp_resampling import Downsample2d, Upsample2d
 from genmodels.networks.data_init import initialize, needs_initialization
 from genmodels.networks.weight_norm import WeightNormConv2d
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from genmodels.distributions.energies import BOX, ENERGIES
 from genmodels.errors import UserError
-from genmodels.evaluation.divergence import evaluate_reverse_kl
+from genmodels.evaluation.metrics.reverse_kl import evaluate_reverse_kl
 from genmodels.models import NICE, PlanarFlow, RadialFlow
-from genmodels.models.flow import Flow
+from genmodels.models.flows.flow import Flow
 from genmodels.objectives import NegativeLogLikelihood, ReverseKL
 
 FLOWS = {"planar": lambda: PlanarFlow((2,), None, 3), "radial": lambda: RadialFlow((2,), None, 3)}

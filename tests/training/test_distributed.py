@@ -10,9 +10,9 @@ import torch
 from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
 
 from genmodels.errors import Interrupted
-from genmodels.launch import launch
+from genmodels.runs.launch import launch
 from genmodels.training import read_checkpoint
-from genmodels.training.curves import read_metrics
+from genmodels.training.callbacks.curves import read_metrics
 
 TWO = {"devices": 2, "strategy": "ddp_fork"}
 

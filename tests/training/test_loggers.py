@@ -7,7 +7,7 @@ from training_toys import train
 
 from genmodels.errors import UserError
 from genmodels.training import Samples, build_loggers, close_loggers
-from genmodels.training.curves import read_metrics
+from genmodels.training.callbacks.curves import read_metrics
 from genmodels.training.loggers import CSVMetrics
 
 

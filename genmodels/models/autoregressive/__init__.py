@@ -1,0 +1,1 @@
+"""Images by the chain rule, one file per paper."""

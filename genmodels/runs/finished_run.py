@@ -1,0 +1,81 @@
+"""Load what a run has left behind: its model with the weights that count."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from genmodels.config.checks import check
+from genmodels.config.targets import build
+from genmodels.errors import UserError
+from genmodels.runs.folder import RunFolder
+from genmodels.training.checkpoint_io import read_checkpoint
+
+_PREFIX = "model."  # where the Lightning module keeps the model
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's model, ready to use, and where its weights come from.
+
+    Attributes:
+        folder: the run's files.
+        config: the run's config, plain containers.
+        model: in evaluation mode, on the CPU.
+        weights: "ema" if the run kept an exponential moving average, which is then what `model` holds.
+        checkpoint: file the weights are from.
+        step: optimiser steps they had taken.
+    """
+
+    folder: RunFolder
+    config: dict[str, Any]
+    model: Any  # an nn.Module with what its family offers: log_prob, sample, encode, ...
+    weights: Literal["raw", "ema"]
+    checkpoint: Path
+    step: int
+
+
+def load_run(path: str | Path, which: Literal["best", "last"] = "best", key: str = "run") -> Run:
+    """The model of a run with its best weights by validation, or its last ones.
+
+    "best" falls back on the last ones where the run has not validated yet. Config and checkpoint are taken as data:
+    nothing outside the allowed targets is built, and no pickled code is run.
+
+    Args:
+        path: run folder.
+        which: "best" or "last".
+        key: what the user called the folder, for messages.
+
+    Raises:
+        UserError: the folder, its config or its checkpoint is missing, damaged or does not fit together.
+    """
+    folder = RunFolder.existing(path, key)
+    config = folder.read_config()
+    check(config)
+    file = folder.best if which == "best" and folder.best.exists() else folder.last
+    if not file.exists():
+        raise UserError(f"{key}={path} has no checkpoint yet: {file} does not exist")
+    checkpoint = read_checkpoint(file)
+    average = _average(checkpoint)
+    raw = {name.removeprefix(_PREFIX): v for name, v in checkpoint["state_dict"].items() if name.startswith(_PREFIX)}
+    model = build(config["model"], "model")
+    try:
+        model.load_state_dict({**raw, **average})
+    except RuntimeError as error:
+        reason = _first_reason(error)
+        raise UserError(f"{file} does not fit the model of {folder.path}/config.yaml: {reason}") from error
+    return Run(folder, config, model.eval(), "ema" if average else "raw", file, int(checkpoint["global_step"]))
+
+
+def _average(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """The EMA callback's weights by the model's own names, empty if there are none. Buffers are not among them."""
+    for state in checkpoint.get("callbacks", {}).values():
+        if isinstance(state, dict) and state.get("average"):
+            return state["average"]
+    return {}
+
+
+def _first_reason(error: RuntimeError) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    return lines[1] if len(lines) > 1 else lines[0]

@@ -1,0 +1,115 @@
+"""One process's part of a training run: everything built from the config, and Lightning let loose on it."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.environments import TorchElasticEnvironment
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from genmodels.config.targets import build
+from genmodels.data import DataModule
+from genmodels.errors import UserError
+from genmodels.runs.folder import RunFolder
+from genmodels.runs.record_callback import RunRecord
+from genmodels.training.checkpoint_io import AtomicCheckpointIO
+from genmodels.training.compiling import compile_parts
+from genmodels.training.loggers import close_loggers
+from genmodels.training.modules.likelihood_module import LikelihoodModule
+from genmodels.training.quiet import quieten
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, before there is a trainer."""
+
+    module: LikelihoodModule
+    data: DataModule
+
+
+def build_parts(config: dict[str, Any]) -> Parts:
+    """Module and data of a checked config, the initial weights a function of the seed.
+
+    Raises:
+        UserError: values that do not fit together.
+    """
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    module = LikelihoodModule(
+        build(config["model"], "model"),
+        objective=build(config["objective"], "objective"),
+        optimizer=build(config["optimizer"], "optimizer"),
+        scheduler=build(config["scheduler"], "scheduler") if config["scheduler"] else None,
+        seed=config["seed"],
+    )
+    try:
+        module.configure_optimizers()  # torch checks the ranges of its arguments only now
+    except ValueError as error:
+        raise UserError(f"optimizer or scheduler: {error}") from error
+    return Parts(module, build(config["data"], "data"))
+
+
+def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts: Parts | None = None) -> float | None:
+    """Train in this process, which is the only one or one of several that a launcher has started.
+
+    Args:
+        config: checked, plain containers.
+        folder: of the run; checkpoints, metrics and pictures appear in it.
+        wandb_id: under which Weights & Biases knows the run.
+        resume: go on from checkpoints/last.ckpt instead of the beginning.
+        parts: those of `config`, where they are built already.
+
+    Returns: the lowest validation figure, None if there was no validation.
+
+    Raises:
+        UserError: something only the built objects could tell, or training had to stop.
+        Interrupted: a signal ended it, after a checkpoint.
+    """
+    quieten()
+    files = RunFolder(folder)
+    parts = parts or build_parts(config)
+    module, data = parts.module, parts.data
+    if config["compile"]:
+        compile_parts(module.model)  # Lightning's logging cannot be compiled, so not the module
+    callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items() if node]
+    batch_size = data.batch_size * config["trainer"].get("accumulate_grad_batches", 1)
+    loggers = build(config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config)
+    try:
+        trainer = _build_trainer(config, files, [*callbacks, RunRecord(files, batch_size)], loggers)
+        trainer.fit(module, datamodule=data, ckpt_path=str(files.last) if resume else None, weights_only=True)
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {_one_line(error)}") from error
+    finally:
+        close_loggers(loggers)
+    value = trainer.callback_metrics.get(f"val/{module.metric_name}")
+    return None if value is None else float(value)
+
+
+def _build_trainer(
+    config: dict[str, Any], files: RunFolder, callbacks: list[pl.Callback], loggers: list[Logger]
+) -> pl.Trainer:
+    # Lightning would otherwise put checkpoints of its own beside, or in place of, the configured ones.
+    node = {**config["trainer"], "enable_checkpointing": any(isinstance(c, Checkpoint) for c in callbacks)}
+    try:
+        return build(
+            node,
+            "trainer",
+            callbacks=callbacks,
+            logger=loggers,
+            default_root_dir=str(files.path),
+            use_distributed_sampler=False,
+            plugins=[AtomicCheckpointIO(), *_environment()],
+        )
+    except RuntimeError as error:  # what Lightning raises over SLURM settings it cannot serve
+        raise UserError(f"trainer: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _environment() -> list[TorchElasticEnvironment]:
+    """Named where it is ours: Lightning would otherwise look for SLURM first and wait for tasks that nobody starts."""
+    return [TorchElasticEnvironment()] if "TORCHELASTIC_RUN_ID" in os.environ else []

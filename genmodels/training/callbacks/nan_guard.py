@@ -1,0 +1,94 @@
+"""Stop, or step over, a training step whose loss or gradient is not finite."""
+
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from genmodels.errors import UserError
+from genmodels.training.callbacks.checkpoints import last_checkpoint
+
+
+class NaNGuard(pl.Callback):
+    """Checks the loss and the global gradient norm before every optimiser step, and logs the norm as `grad_norm`.
+
+    Args:
+        policy: `stop` ends the run with a UserError that names the step, the quantity and the last good checkpoint;
+            `skip` leaves the weights as they are, goes on with the next batch, and logs the number of such steps as
+            `skipped_steps`.
+        max_consecutive_skips: so many in a row stop the run.
+
+    Under several ranks all decide alike.
+
+    Raises:
+        UserError: the policy is neither of the two, or training is stopped.
+    """
+
+    def __init__(self, policy: Literal["stop", "skip"] = "stop", max_consecutive_skips: int = 100) -> None:
+        if policy not in ("stop", "skip"):
+            raise UserError(f"callbacks.nan_guard.policy={policy} must be stop or skip.")
+        self.policy = policy
+        self.max_consecutive_skips = max_consecutive_skips
+        self.skipped = 0
+        self._in_a_row = 0
+        self._loss = torch.tensor(0.0)
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: Any, loss: Tensor) -> None:
+        self._loss = loss.detach()
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
+        norm = torch.nn.utils.get_total_norm([p.grad for p in pl_module.parameters() if p.grad is not None])
+        pl_module.step_metrics["grad_norm"] = norm
+        is_finite = bool(torch.isfinite(self._loss) & torch.isfinite(norm))
+        if trainer.world_size > 1:
+            is_finite = trainer.strategy.reduce_boolean_decision(is_finite, all=True)
+        if is_finite:
+            self._in_a_row = 0
+        elif self.policy == "stop" or self._in_a_row + 1 >= self.max_consecutive_skips:
+            raise UserError(self._explain(trainer, pl_module))
+        else:
+            self._skip(pl_module)
+        if self.policy == "skip":
+            pl_module.step_metrics["skipped_steps"] = torch.tensor(float(self.skipped))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"skipped": self.skipped, "in_a_row": self._in_a_row}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.skipped = state_dict["skipped"]
+        self._in_a_row = state_dict["in_a_row"]
+
+    def _skip(self, pl_module: Any) -> None:
+        self.skipped += 1
+        self._in_a_row += 1
+        for parameter in pl_module.parameters():  # optimisers pass over parameters without a gradient
+            parameter.grad = None
+
+    def _explain(self, trainer: pl.Trainer, pl_module: Any) -> str:
+        quantity = _not_finite(self._loss, pl_module)
+        after = f" after {self._in_a_row} steps skipped in a row" if self._in_a_row else ""
+        remedy = "a smaller optimizer.lr, trainer.gradient_clip_val=50"
+        remedy += " or callbacks.nan_guard.policy=skip" if self.policy == "stop" else ""
+        checkpoint = last_checkpoint(trainer)
+        if checkpoint is None:
+            way_on = f"There is no checkpoint yet: start again with {remedy}."
+        else:
+            way_on = (
+                f"The last good checkpoint is {checkpoint}: "
+                f"`python train.py resume={trainer.default_root_dir}` goes on from it, with {remedy}."
+            )
+        return f"Training stopped at step {trainer.global_step + 1}{after}: {quantity} is not finite. {way_on}"
+
+
+def _not_finite(loss: Tensor, pl_module: Any) -> str:
+    for name, parameter in pl_module.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            return f"the parameter {name}"
+    if not bool(loss.isfinite()):
+        return f"the loss ({loss.item()})"
+    for name, parameter in pl_module.named_parameters():
+        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+            return f"the gradient of {name}"
+    return "the global gradient norm (on this rank every gradient is finite)"

@@ -1,0 +1,44 @@
+"""The files of a run."""
+
+from pathlib import Path
+
+import pytest
+
+from genmodels.config.compose import compose
+from genmodels.errors import UserError
+from genmodels.runs.folder import RunFolder, write_atomically
+
+
+def test_the_config_comes_back_as_it_was(tmp_path: Path) -> None:
+    config = compose(["optimizer.lr=1e-5", "data=toy2d", "model=nice_small"])
+    RunFolder(tmp_path).write_config(config)
+    assert RunFolder(tmp_path).read_config() == config
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "run.json", "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(tmp_path / "run.json", "new \ud800")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("run.json", "old")]
+
+
+def test_figures_are_added_and_replaced_by_name(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.add_metrics("test", {"mean": 1.0})
+    folder.add_metrics("val", {"mean": 2.0})
+    folder.add_metrics("test", {"mean": 3.0})
+    assert folder.metrics.read_text().count("mean") == 2
+    assert '"mean": 3.0' in folder.metrics.read_text()
+
+
+@pytest.mark.parametrize("text", ["{", "a: ${b}", "- 1", "a: 1\n b: 2"])
+def test_a_damaged_config_ends_in_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"config\.yaml cannot be read"):
+        RunFolder(tmp_path).read_config()
+
+
+def test_damaged_metrics_end_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(UserError, match=r"metrics\.json is not valid JSON"):
+        RunFolder(tmp_path).add_metrics("test", {})

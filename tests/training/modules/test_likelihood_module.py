@@ -1,0 +1,167 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
+from torch import nn
+from torch.nn.utils import parameters_to_vector
+from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
+
+from genmodels.errors import UserError
+from genmodels.training import LikelihoodModule
+from genmodels.training.callbacks.curves import read_metrics
+from genmodels.training.initialization import initialize_from
+from genmodels.training.seeding import mixed_seed, seeded
+
+
+class Draws(DiagonalGaussian):
+    """Keeps a number of each call in training, drawn as noise would be."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 8, 8), 17)
+        self.drawn: list[float] = []
+
+    def log_prob(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        if self.training:
+            self.drawn.append(torch.rand(()).item())
+        return super().log_prob(x, y)
+
+
+def test_noise_depends_on_seed_and_batch_alone(tmp_path: Path) -> None:
+    """Three runs: another history of draws before, and another seed. Two batches make a step."""
+    runs = []
+    for name, seed, history in (("a", 0, 0), ("b", 0, 5), ("c", 1, 0)):
+        torch.manual_seed(history)
+        model = Draws()
+        run = trainer(tmp_path / name, standard_callbacks(), max_steps=4, accumulate_grad_batches=2)
+        run.fit(module(model, seed=seed), datamodule=digits())
+        runs.append(model.drawn)
+    assert runs[0] == runs[1]
+    assert len(set(runs[0] + runs[2])) == 2 * len(runs[0]) == 2 * (1 + 8)
+
+
+def test_seeds_do_not_collide() -> None:
+    seeds = {
+        mixed_seed(seed, stream, step, rank)
+        for seed in range(5)
+        for stream in ("train", "validation")
+        for step in range(40)
+        for rank in range(5)
+    }
+    assert len(seeds) == 5 * 2 * 40 * 5
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_validation_noise_is_fixed_and_leaves_the_random_state(tmp_path: Path) -> None:
+    """With a learning rate of zero every validation gives the same figure."""
+    lightning = module(DiagonalGaussian((1, 8, 8), 17), lr=0.0)
+    trainer(tmp_path, standard_callbacks(), max_epochs=3).fit(lightning, datamodule=digits())
+    series = read_metrics(tmp_path / "metrics.csv")
+    steps, values = series["val/bits_per_dim"]
+    assert steps == [4, 8, 12]
+    assert len(set(values)) == 1
+    assert len(set(series["train/bits_per_dim"][1])) == 12
+    state = torch.get_rng_state()
+    with seeded(3, torch.device("cpu")):
+        torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_validation_weighs_samples_not_batches(tmp_path: Path) -> None:
+    """300 images in batches of 256 and 44 give the mean over images."""
+    lightning = module(DiagonalGaussian((1, 8, 8), 17), lr=0.0)
+    trainer(tmp_path, standard_callbacks(), max_epochs=1).fit(lightning, datamodule=digits())
+    total, count = 0.0, 0
+    lightning.model.eval()
+    for index, (x, y) in enumerate(digits().val_dataloader()):
+        with seeded(mixed_seed(0, "validation", index, 0), torch.device("cpu")), torch.no_grad():
+            total += float(lightning.objective(lightning.model, x, y)[0]) * len(x)
+        count += len(x)
+    assert count == 300
+    logged = read_metrics(tmp_path / "metrics.csv")["val/bits_per_dim"][1][-1]
+    assert logged == pytest.approx(total / count, rel=1e-9)
+
+
+def test_logged_rows(tmp_path: Path) -> None:
+    """Every metric stands at the step whose update it belongs to."""
+    train(tmp_path, max_epochs=2, log_every_n_steps=3)
+    series = read_metrics(tmp_path / "metrics.csv")
+    for name in ("train/bits_per_dim", "grad_norm", "images_per_second", "learning_rate"):
+        assert series[name][0] == [3, 6]
+    assert series["learning_rate"][1] == pytest.approx([0.01 * 3 / 7, 0.01 * 6 / 7])
+    assert series["val/bits_per_dim"][0] == series["val/inverse_error"][0] == [4, 8]
+
+
+class AfterStart(pl.Callback):
+    """Keeps the model's state when the first batch arrives."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == 0:
+            self.all = parameters_to_vector(pl_module.parameters()).detach()
+            self.loc = pl_module.model.loc.detach().clone()
+            self.batch = batch[0]
+
+
+def test_initialisation_uses_the_first_samples_and_leaves_the_position(tmp_path: Path) -> None:
+    seen = AfterStart()
+    lightning = module(DiagonalGaussian((1, 8, 8), 17), init_batch_size=300)
+    trainer(tmp_path, [seen, *standard_callbacks()], max_steps=1).fit(lightning, datamodule=digits())
+    data = digits()
+    loader = data.train_dataloader()
+    expected = DiagonalGaussian((1, 8, 8), 17)
+    initialize_from(expected, loader, lambda batch: batch, 300, seed=0)
+    assert torch.equal(seen.loc, expected.loc)
+    x = torch.cat([batch[0] for batch in loader])[:300]
+    assert (seen.loc - x.float().mean(0) - 0.5).abs().max() < 0.1
+    assert torch.equal(seen.batch, x[:256])
+
+
+def test_a_model_says_how_many_samples_initialise_it(tmp_path: Path) -> None:
+    seen = AfterStart()
+    model = DiagonalGaussian((1, 8, 8), 17)
+    model.init_batch_size = 40
+    trainer(tmp_path, [seen, *standard_callbacks()], max_steps=1).fit(module(model), datamodule=digits())
+    expected = DiagonalGaussian((1, 8, 8), 17)
+    initialize_from(expected, digits().train_dataloader(), lambda batch: batch, 40, seed=0)
+    assert torch.equal(seen.loc, expected.loc)
+
+
+def test_initialised_models_are_left_alone(tmp_path: Path) -> None:
+    seen = AfterStart()
+    model = DiagonalGaussian((1, 8, 8), 17)
+    model.initialized.fill_(True)
+    trainer(tmp_path, [seen, *standard_callbacks()], max_steps=1).fit(module(model), datamodule=digits())
+    assert torch.equal(seen.loc, torch.zeros(1, 8, 8))
+
+
+def test_gradient_clipping(tmp_path: Path) -> None:
+    """SGD with lr 1 moves by the clipped gradient's norm; grad_norm is logged before clipping."""
+    lightning = LikelihoodModule(
+        DiagonalGaussian((1, 8, 8), 17), module(gaussian()).objective, lambda groups: torch.optim.SGD(groups, lr=1.0)
+    )
+    seen = AfterStart()
+    run = trainer(tmp_path, [seen, *standard_callbacks()], max_steps=1, gradient_clip_val=0.005)
+    run.fit(lightning, datamodule=digits())
+    assert read_metrics(tmp_path / "metrics.csv")["grad_norm"][1][0] > 0.01
+    moved = parameters_to_vector(lightning.parameters()) - seen.all
+    assert moved.norm().item() == pytest.approx(0.005, rel=1e-3)
+
+
+def gaussian() -> nn.Module:
+    return DiagonalGaussian((1, 8, 8), 17)
+
+
+def test_loss_scaling_is_refused(tmp_path: Path) -> None:
+    scaling = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+    run = trainer(tmp_path, standard_callbacks(), max_steps=1, plugins=[scaling])
+    with pytest.raises(UserError, match=r"trainer\.precision=16-mixed"):
+        run.fit(module(gaussian()), datamodule=digits())
+
+
+def test_bf16_trains_with_clipping_and_a_fused_optimiser(tmp_path: Path) -> None:
+    options = {"max_epochs": 2, "precision": "bf16-mixed", "gradient_clip_val": 1.0}
+    train(tmp_path, **options)
+    values = read_metrics(tmp_path / "metrics.csv")["val/bits_per_dim"][1]
+    assert 3 < values[-1] < 4.5
