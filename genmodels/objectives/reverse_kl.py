@@ -1,16 +1,16 @@
 """Fitting a density that is known up to a constant, without data from it."""
 
-from typing import Any
-
 from torch import Tensor
 
 from genmodels.distributions.energies import ENERGIES, log_normalizer
 from genmodels.errors import UserError
+from genmodels.models.contract import Model, SampledDensity, required
+from genmodels.objectives.objective import Loss, Selection
 
 _FIRST_INVERSE_TEMPERATURE = 0.01
 
 
-class ReverseKL:
+class ReverseKL(Loss):
     """KL(q || p) = E_q[log q(x) - log p(x)] for p = exp(-U) / Z, over samples of the model q, with gradient.
 
     The loss is the annealed free energy E_q[log q(x) + beta_t U(x)], beta_t = min(1, 0.01 + t / 10,000) in training
@@ -24,7 +24,7 @@ class ReverseKL:
         UserError: no such energy, or a negative number of steps.
     """
 
-    metric_name = "reverse_kl"
+    name = "reverse_kl"
 
     def __init__(self, energy: str, annealing_steps: int = 10_000) -> None:
         if energy not in ENERGIES:
@@ -38,14 +38,19 @@ class ReverseKL:
         self._energy = ENERGIES[energy]
         self._log_normalizer = log_normalizer(energy)
         self._inverse_temperature = 1.0
+        self.target = self.log_density
 
-    def check(self, model: Any) -> None:
+    def check(self, model: Model) -> None:
         """Raise UserError unless `model` draws points of the plane together with their density."""
-        if not callable(getattr(model, "sample_with_log_prob", None)) or tuple(model.shape) != (2,):
+        required(model, SampledDensity, "objective=reverse_kl")
+        if tuple(model.shape) != (2,):
             raise UserError(
-                f"objective=reverse_kl needs a flow on the plane, and {type(model).__name__} gives no samples of "
-                "shape [2] with their density; choose model=planar or model=radial."
+                f"objective=reverse_kl needs a flow on the plane, and {type(model).__name__} draws no points of shape "
+                "[2]; choose model=planar or model=radial."
             )
+
+    def selection(self, model: Model) -> Selection:
+        return Selection(self.name)
 
     def at_step(self, step: int) -> None:
         """Set the temperature for training step `step`, counted from 0."""
@@ -56,15 +61,16 @@ class ReverseKL:
         """log p(x) of the target, nats. Shapes: [B, 2] -> [B]."""
         return -self._energy(x) - self._log_normalizer
 
-    def divergences(self, model: Any, n: int) -> Tensor:
+    def divergences(self, model: SampledDensity, n: int) -> Tensor:
         """log q(x) - log p(x) at n samples x of the model, [n] nats: their mean estimates KL(q || p)."""
         x, log_prob = model.sample_with_log_prob(n)
         return log_prob - self.log_density(x)
 
-    def __call__(self, model: Any, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Model, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the annealed free energy of as many samples as there are rows in x, and their `reverse_kl`."""
-        samples, log_prob = model.sample_with_log_prob(len(x))
+        sampler = required(model, SampledDensity, "objective=reverse_kl")
+        samples, log_prob = sampler.sample_with_log_prob(len(x))
         energy = self._energy(samples)
         loss = (log_prob + self._inverse_temperature * energy).mean()
         kl = (log_prob + energy).mean() + self._log_normalizer
-        return loss, {self.metric_name: kl.detach()}
+        return loss, {self.name: kl.detach()}

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
+from genmodels.models.contract import Model
 
-def metric_name(model: Any) -> str:
+
+def metric_name(model: Model) -> str:
     """`bits_per_dim` for models of images (`model.levels` is a number), `nll` for models of vectors."""
     return "nll" if model.levels is None else "bits_per_dim"
 
@@ -17,7 +18,7 @@ def bits_per_dim(log_prob: Tensor, shape: Sequence[int]) -> Tensor:
     return log_prob / (-math.log(2) * math.prod(shape))
 
 
-def in_reported_unit(log_prob: Tensor, model: Any) -> Tensor:
+def in_reported_unit(log_prob: Tensor, model: Model) -> Tensor:
     """Turn log-probabilities in nats, any shape, into the figure of `metric_name(model)`: bits/dim, or -nats."""
     if model.levels is None:
         return -log_prob

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genmodels.distributions import PixelLikelihood
 from genmodels.distributions.pixels import scaled
 from genmodels.errors import UserError
+from genmodels.models.contract import Kind, Model
 
 Method = Literal["cached", "naive", "jacobi"]
 # Called with x, row and column: two numbers, or two tensors where one step draws several pixels.
@@ -19,7 +20,7 @@ Decoder = Callable[[Tensor, Any, Any], Tensor]
 Track = Callable[[Iterable[int]], Iterable[int]]
 
 
-class AutoregressiveModel(nn.Module, ABC):
+class AutoregressiveModel(Model, ABC):
     """log p(x) = sum over pixels of log p(pixel | the pixels before it in `order`), exact.
 
     A model offers its conditionals in two ways that must agree: `conditionals` gives those of all pixels at once, and
@@ -44,8 +45,10 @@ class AutoregressiveModel(nn.Module, ABC):
             PixelCNN++ at the paper's size peaks at 4 GB with 64 and 12 GB with 256 (its official code takes 16 a GPU).
     """
 
+    takes: ClassVar[frozenset[Kind]] = frozenset(("images",))
     exact = True
     init_batch_size = 64
+    levels: int
     order: Tensor
 
     def __init__(

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from genmodels.bijections.base import Bijection
 from genmodels.distributions import Base, Dequantization, StandardNormal, UniformDequantization
 from genmodels.errors import UserError
+from genmodels.models.contract import Model
 
 
-class Flow(nn.Module):
+class Flow(Model):
     """p(x) by change of variables, log p(x) = log p_base(f(x)) + log|det df/dx|.
 
     On integer images `log_prob` is one log importance weight for a fresh dequantisation noise: its expectation is

@@ -39,6 +39,8 @@ class FlowPP(Flow):
         UserError: a layout that does not fit the shape.
     """
 
+    takes = frozenset(("images",))
+
     def __init__(
         self,
         shape: Sequence[int],

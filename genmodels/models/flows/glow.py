@@ -56,6 +56,8 @@ class Glow(Flow):
             prior is not learned.
     """
 
+    takes = frozenset(("images",))
+
     def __init__(
         self,
         shape: Sequence[int],

@@ -25,6 +25,8 @@ class PlanarFlow(Flow):
         UserError: the data is not of vectors, or K is not positive.
     """
 
+    takes = frozenset(("vectors",))
+
     def __init__(self, shape: Sequence[int], levels: int | None, num_layers: int = 32) -> None:
         features = vector_features("planar", shape, num_layers)
         to_data = Compose(Planar(features) for _ in range(num_layers))

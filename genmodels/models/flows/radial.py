@@ -23,6 +23,8 @@ class RadialFlow(Flow):
         UserError: the data is not of vectors, or K is not positive.
     """
 
+    takes = frozenset(("vectors",))
+
     def __init__(self, shape: Sequence[int], levels: int | None, num_layers: int = 32) -> None:
         features = vector_features("radial", shape, num_layers)
         to_data = Compose(Radial(features) for _ in range(num_layers))

@@ -49,6 +49,8 @@ class RealNVP(Flow):
         UserError: shape that `num_scales` cannot divide.
     """
 
+    takes = frozenset(("images",))
+
     def __init__(
         self,
         shape: Sequence[int],

@@ -1,0 +1,32 @@
+"""One figure about a trained model, with all that is needed to compare it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is printed, stored and tabled.
+
+    Attributes:
+        name: "bits_per_dim", "nll", "reverse_kl".
+        mean: over examples, in `unit`.
+        standard_error: of the mean over repeats of the whole measurement; None where it is not known.
+        unit: "bits/dim", "nats", "" for a plain number.
+        direction: which is better, "lower" or "higher".
+        num_examples: how many entered the mean.
+        kind: "exact", the quantity itself for each example; "bound", the true value is better in expectation;
+            "estimate", a Monte-Carlo mean of the quantity.
+        protocol: whatever else two figures must share to be compared: K, features, split, ...
+        other_units: the same mean in other units, by unit.
+    """
+
+    name: str
+    mean: float
+    standard_error: float | None
+    unit: str
+    direction: Literal["lower", "higher"]
+    num_examples: int
+    kind: Literal["exact", "bound", "estimate"]
+    protocol: dict[str, Any] = field(default_factory=dict)
+    other_units: dict[str, float] = field(default_factory=dict)

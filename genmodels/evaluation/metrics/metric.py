@@ -1,0 +1,61 @@
+"""What every metric is: a question to a trained model, answered by a Figure."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from genmodels.evaluation.metrics.figure import Figure
+from genmodels.models.contract import Batch, Model
+from genmodels.objectives import Objective
+
+Split = Literal["test", "val", "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model with the data to measure it on.
+
+    Attributes:
+        model: in evaluation mode, on the device to use.
+        objective: what it was trained for.
+        split: the part of the data that `batches` gives.
+        batches: (examples in a batch) -> an iterable of (x, y), x in the data's own type; without augmentation.
+        importance_samples: K of importance-weighted figures.
+        max_examples: measure on so many of the first examples; None for all.
+        batch_size: examples x samples that go through the model at a time.
+        seed: of all noise.
+    """
+
+    model: Model
+    objective: Objective
+    split: Split
+    batches: Callable[[int], Iterable[Batch]]
+    importance_samples: int = 1
+    max_examples: int | None = None
+    batch_size: int = 100
+    seed: int = 0
+
+
+class Metric(ABC):
+    """One file, one metric. Built without arguments.
+
+    Attributes:
+        name: what the user types in `metrics=[...]`.
+        is_cheap: whether it is measured unasked.
+    """
+
+    name: ClassVar[str]
+    is_cheap: ClassVar[bool] = True
+
+    @abstractmethod
+    def applies(self, model: Model, objective: Objective) -> bool:
+        """Whether there is an answer for such a model."""
+
+    @abstractmethod
+    def measure(self, trained: Trained) -> Figure:
+        """The figure; noise is a function of the seed, and the caller's random state is left as it was.
+
+        Raises:
+            UserError: there is nothing to measure, or what comes out is not finite.
+        """

@@ -1,0 +1,210 @@
+"""What a model promises: the types of everything that a family can offer, written once.
+
+Every model is a `Model`. Beyond that a family offers some of the capabilities below; whoever needs one asks for it by
+`offered` or `required`, and nowhere else is a model asked what it is. mypy holds classes against the protocols where
+they meet, `contract_errors` holds an object against them before training, with the user's words.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
+
+from torch import Tensor, nn
+
+from genmodels.errors import UserError
+
+Kind = Literal["images", "vectors"]
+Batch = tuple[Tensor, Tensor | None]
+
+
+class Model(nn.Module):
+    """What every model is: a module that knows the data it is made for.
+
+    Images are integers, uint8 [B, C, H, W] of values 0 .. levels - 1; vectors float32 [B, D]. Labels y are int64 [B].
+
+    Attributes:
+        takes: the kinds of data that the class can be made for.
+        shape: of one x, (C, H, W) or (D,).
+        levels: values of a pixel; None for vectors.
+        num_classes: classes that it conditions on; 0 for none.
+        init_batch_size: examples for data-dependent initialisation; Glow's official code takes 256.
+    """
+
+    takes: ClassVar[frozenset[Kind]] = frozenset(("images", "vectors"))
+    shape: tuple[int, ...]
+    levels: int | None
+    num_classes: int = 0
+    init_batch_size: int = 256
+
+    def averaged_modules(self) -> Sequence[nn.Module]:
+        """The parts whose weights an exponential moving average keeps: what is wanted in the end."""
+        return [self]
+
+    def decayed_parameters(self) -> Iterable[nn.Parameter]:
+        """What the optimiser's weight decay applies to."""
+        return self.parameters()
+
+
+class Density(Protocol):
+    """A likelihood: `log_prob` is one log importance weight, E[exp(log_prob(x))] = p(x).
+
+    Attributes:
+        exact: whether it is log p(x) itself, and so the same in every call.
+    """
+
+    @property
+    def exact(self) -> bool: ...
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Shapes: x [B, *shape], y [B] -> [B], nats."""
+
+
+class Sampler(Protocol):
+    """It draws."""
+
+    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """`n` draws in the data's own type, [n, *shape]; temperature 1 is the model itself, y [n] the labels."""
+
+
+class PixelByPixel(Sampler, Protocol):
+    """It draws images step by step, in an order, and can keep given pixels: see `AutoregressiveModel`."""
+
+    order: Tensor
+
+    def sample(
+        self,
+        n: int,
+        y: Tensor | None = None,
+        temperature: float = 1.0,
+        *,
+        method: Literal["cached", "naive", "jacobi"] = "cached",
+        given: Tensor | None = None,
+        known: Tensor | None = None,
+        track: Callable[[Iterable[int]], Iterable[int]] = iter,
+    ) -> Tensor: ...
+
+
+class Latent(Protocol):
+    """It maps data to latents and back, without randomness."""
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Shapes: x [B, *shape] -> z [B, ...]."""
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Shapes: z [B, ...] -> [B, *shape], in the data's own type."""
+
+
+class Invertible(Protocol):
+    """`decode` undoes `encode` but for rounding."""
+
+    def inverse_error(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The largest error over the batch, a scalar, in the unit in which the model sees the data."""
+
+
+class SampledDensity(Protocol):
+    """It draws vectors together with their density, with gradients through both."""
+
+    def sample_with_log_prob(self, n: int) -> tuple[Tensor, Tensor]:
+        """[n, D], and [n] nats."""
+
+
+class SetStatistics(Protocol):
+    """It normalises by statistics of the whole training set, where `needs_statistics`."""
+
+    needs_statistics: bool
+
+    def set_statistics(self, batches: Iterable[Batch]) -> None:
+        """Take them from one pass over the set."""
+
+
+class AdversarialPair(Protocol):
+    """A generator and its critic."""
+
+    def generator(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Shapes: z [B, Z] -> [B, *shape], floats in the range that the discriminator sees."""
+
+    def discriminator(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Shapes: [B, *shape] -> [B]; larger for what looks real."""
+
+
+CAPABILITIES: tuple[type, ...] = (
+    Density,
+    Sampler,
+    Latent,
+    Invertible,
+    SampledDensity,
+    SetStatistics,
+    AdversarialPair,
+)
+
+C = TypeVar("C")
+
+
+def offered(model: nn.Module, capability: type[C]) -> C | None:
+    """`model` as what offers the capability, None if it does not."""
+    # Not isinstance: from Python 3.12 on that overlooks a module's parameters, buffers and submodules.
+    return cast(C, model) if all(hasattr(model, member) for member in _members(capability)) else None
+
+
+def required(model: nn.Module, capability: type[C], asker: str) -> C:
+    """`model` as what offers the capability.
+
+    Args:
+        asker: what needs it, as the user typed it: "objective=nll", "interpolate=true".
+
+    Raises:
+        UserError: it does not.
+    """
+    found = offered(model, capability)
+    if found is None:
+        needed = ", ".join(_members(capability))
+        raise UserError(f"{asker} needs a model that offers {needed}, and {type(model).__name__} does not")
+    return found
+
+
+def contract_errors(model: nn.Module) -> Iterator[str]:
+    """A sentence for every capability that `model` offers in part only: a name that is missing, or an argument.
+
+    What a class does not mention it does not promise; what it begins it has to keep.
+    """
+    name = type(model).__name__
+    if not isinstance(model, Model):
+        yield f"{name} is no genmodels.models.Model: derive the class from it"
+        return
+    for attribute in ("shape", "levels"):
+        if not hasattr(model, attribute):
+            yield f"{name} does not set self.{attribute}: it has to be the data's"
+    for capability in CAPABILITIES:
+        if any(hasattr(model, member) for member in _methods(capability)):
+            yield from _capability_errors(model, capability)
+
+
+def _capability_errors(model: nn.Module, capability: type) -> Iterator[str]:
+    name = type(model).__name__
+    for member in _members(capability):
+        promised = getattr(capability, member, None)
+        if not hasattr(model, member):
+            yield f"{name} does not set {member}: a {capability.__name__} has it"
+        elif callable(promised) and not isinstance(getattr(model, member), nn.Module):
+            lacking = _lacking(getattr(model, member), promised)
+            if lacking:
+                takes = ", ".join(list(inspect.signature(promised).parameters)[1:])
+                yield f"{name}.{member} does not take {', '.join(lacking)}: its arguments have to be ({takes})"
+
+
+def _lacking(method: Callable[..., Any], promised: Callable[..., Any]) -> list[str]:
+    """Parameters by which `promised` may be called and `method` may not."""
+    taken = inspect.signature(method).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return []
+    return [name for name in list(inspect.signature(promised).parameters)[1:] if name not in taken]
+
+
+def _methods(capability: type) -> list[str]:
+    return [member for member in _members(capability) if callable(getattr(capability, member, None))]
+
+
+def _members(capability: type) -> list[str]:
+    parts = [part for part in capability.__mro__ if issubclass(part, Protocol) and part is not Protocol]
+    names = {name for part in parts for name in (*vars(part), *inspect.get_annotations(part))}
+    return sorted(name for name in names if not name.startswith("_"))

@@ -1,0 +1,47 @@
+"""What every objective says: how a model is trained for it, and which figure selects the weights."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Literal, NamedTuple
+
+from torch import Tensor
+
+from genmodels.models.contract import Model
+
+
+class Selection(NamedTuple):
+    """The validation figure that selects weights: logged as `val/<name>`."""
+
+    name: str
+    direction: Literal["lower", "higher"] = "lower"  # which is better
+
+
+class Objective(ABC):
+    """What a model is trained for.
+
+    Attributes:
+        module: full name of the Lightning module that trains for it, a subclass of `genmodels.training.TrainingModule`.
+        target: log p(x) of the density to be learned, [B, D] -> [B] nats, where it is known.
+    """
+
+    module: ClassVar[str] = "genmodels.training.LikelihoodModule"
+    target: Callable[[Tensor], Tensor] | None = None
+
+    @abstractmethod
+    def check(self, model: Model) -> None:
+        """Raise UserError where model and objective do not go together."""
+
+    @abstractmethod
+    def selection(self, model: Model) -> Selection | None:
+        """The figure that selects weights; None: there is none, and the last weights count."""
+
+
+class Loss(Objective):
+    """An objective that is one scalar of a model and a batch, minimised over all parameters."""
+
+    def at_step(self, step: int) -> None:  # noqa: B027  # most losses stay the same
+        """Called before each training batch with the number of earlier ones, for losses that change on the way."""
+
+    @abstractmethod
+    def __call__(self, model: Model, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the scalar loss and, by name, the metrics to log, the one of `selection` among them."""
