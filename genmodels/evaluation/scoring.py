@@ -65,7 +65,7 @@ def score_run(
     figures = {metric_name(run.model): likelihood}
     objective = build(run.config["objective"], "objective")
     if isinstance(objective, ReverseKL):
-        figures[objective.metric_name] = evaluate_reverse_kl(run.model, objective, likelihood.num_images, seed)
+        figures[objective.name] = evaluate_reverse_kl(run.model, objective, likelihood.num_images, seed)
     lines = []
     for metric, figure in figures.items():
         name = f"{split}/{metric}"

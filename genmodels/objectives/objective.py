@@ -39,7 +39,7 @@ class Objective(ABC):
 class Loss(Objective):
     """An objective that is one scalar of a model and a batch, minimised over all parameters."""
 
-    def at_step(self, step: int) -> None:  # noqa: B027  # most losses stay the same
+    def at_step(self, step: int) -> None:
         """Called before each training batch with the number of earlier ones, for losses that change on the way."""
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """How far a model is from the density that it was fitted to."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -11,7 +12,7 @@ from genmodels.training.seeding import mixed_seed, seeded
 
 
 @torch.no_grad()
-def evaluate_reverse_kl(model: torch.nn.Module, objective: ReverseKL, n: int, seed: int = 0) -> Likelihood:
+def evaluate_reverse_kl(model: Any, objective: ReverseKL, n: int, seed: int = 0) -> Likelihood:
     """Estimate KL(model || density) in nats by `n` samples of the model, on the device of its parameters.
 
     The noise is a function of the seed. The caller's random state is left as it was.

@@ -1,7 +1,7 @@
 """The Lightning module of every model that is trained by its likelihood."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -11,25 +11,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from genmodels.errors import UserError
 from genmodels.networks.data_init import needs_initialization
-from genmodels.objectives.units import metric_name
 from genmodels.training.callbacks.step_metrics import record
 from genmodels.training.initialization import Batch, broadcast_from_rank_zero, initialize_from
 from genmodels.training.seeding import mixed_seed, seed_generators, seeded
-
-
-class Objective(Protocol):
-    """What `genmodels.objectives` offers.
-
-    Where it does not report `metric_name(model)` it names its figure in `metric_name`, and where its loss changes in
-    the course of training it offers `at_step(step)`, called before each training batch with the number of earlier
-    ones.
-    """
-
-    def check(self, model: Any) -> None:
-        """Raise UserError where model and objective do not go together."""
-
-    def __call__(self, model: Any, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the scalar loss and the metrics to log."""
 
 
 class LikelihoodModule(pl.LightningModule):
@@ -59,7 +43,7 @@ class LikelihoodModule(pl.LightningModule):
     def __init__(
         self,
         model: Any,
-        objective: Objective,
+        objective: Any,
         optimizer: Callable[[Iterable[Any]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         seed: int = 0,
@@ -69,7 +53,7 @@ class LikelihoodModule(pl.LightningModule):
         objective.check(model)
         self.model = model
         self.objective = objective
-        self.metric_name: str = getattr(objective, "metric_name", metric_name(model))
+        self.metric_name: str = objective.selection(model).name
         self.step_metrics: dict[str, Tensor] = {}
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
