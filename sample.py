@@ -28,15 +28,16 @@ def sample(
     from genmodels.evaluation.completion import complete as finish
     from genmodels.evaluation.interpolation import interpolate as walk
     from genmodels.evaluation.sampling import draw
+    from genmodels.evaluation.setting import Setting
     from genmodels.runs.finished_run import load_run
 
-    loaded = load_run(run, weights)
+    setting = Setting(load_run(run, weights), batch_size, device, seed, data_dir, out)
     if interpolate:
-        paths = walk(loaded, n, seed, batch_size, device, out, data_dir)
+        paths = walk(setting, n)
     elif complete is not None:
-        paths = finish(loaded, complete, n, temperature, method, seed, device, out, data_dir)
+        paths = finish(setting, complete, n, temperature, method)
     else:
-        paths = draw(loaded, n, temperature, seed, labels, batch_size, device, out, method)
+        paths = draw(setting, n, temperature, labels, method)
     print("\n".join(map(str, paths)))
 
 

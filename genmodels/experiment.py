@@ -11,15 +11,14 @@ from genmodels.config.checks import check
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
 from genmodels.errors import Interrupted, UserError
-from genmodels.evaluation.scoring import score_run
-from genmodels.runs.finished_run import Run, load_run
+from genmodels.evaluation.scoring import in_words, score
+from genmodels.evaluation.setting import Setting
+from genmodels.runs.finished_run import load_run
 from genmodels.runs.fit import Parts, build_parts, fit
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.launch import launch
 from genmodels.runs.provenance import provenance
 from genmodels.training.checkpoint_io import read_checkpoint
-
-__all__ = ["Run", "load_run", "train"]
 
 
 def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> float | None:
@@ -130,7 +129,9 @@ def _conclude(config: dict[str, Any], folder: RunFolder) -> None:
     """Score the test set and say where everything is."""
     if folder.best.exists() or folder.last.exists():
         device = "cpu" if config["trainer"].get("accelerator") == "cpu" else "auto"
-        print(score_run(load_run(folder.path), "test", **config["evaluation"], device=device))
+        run, asked = load_run(folder.path), {"metrics": None, **config["evaluation"]}
+        figures = score(Setting(run, asked.pop("batch_size"), device), "test", **asked)
+        print("\n".join(in_words(name, figure, run) for name, figure in figures.items()), end="\n" if figures else "")
     pictures = sorted(folder.samples.glob("*.png"), key=lambda picture: picture.stat().st_mtime)
     for title, path in (
         ("samples", pictures[-1] if pictures else None),

@@ -68,7 +68,7 @@ def test_a_run_leaves_what_is_needed_to_judge_and_repeat_it(run: Run, tmp_path: 
     figure = _json(folder / "metrics.json")["test/bits_per_dim K=1"]
     assert 1 < figure["mean"] < 6
     assert 0 < figure["standard_error"] < 0.2
-    assert (figure["num_images"], figure["exact_or_bound"], figure["unit"]) == (250, "bound", "bits/dim")
+    assert (figure["num_examples"], figure["kind"], figure["unit"]) == (250, "bound", "bits/dim")
     assert (figure["weights"], figure["step"], figure["checkpoint"]) == ("ema", 25, "best.ckpt")
     record = _json(folder / "run.json")
     assert (record["status"], record["seed"], record["steps"]) == ("finished", 0, 25)
@@ -99,7 +99,7 @@ def test_evaluations_live_side_by_side(run: Run, finished: Path) -> None:
         "test/bits_per_dim K=4 first 100",
         "val/bits_per_dim K=1 last.ckpt",
     }
-    assert figures["test/bits_per_dim K=4 first 100"]["importance_samples"] == 4
+    assert figures["test/bits_per_dim K=4 first 100"]["protocol"]["importance_samples"] == 4
 
 
 def test_the_validation_figure_is_the_one_training_chose_by(run: Run, finished: Path) -> None:
@@ -201,7 +201,7 @@ def test_vectors_are_reported_in_nats_and_drawn_as_points(run: Run, tmp_path: Pa
     assert "test/nll" in printed
     assert "nats (exact" in printed
     figure = _json(folder / "metrics.json")["test/nll K=1"]
-    assert (figure["unit"], figure["exact_or_bound"]) == ("nats", "exact")
+    assert (figure["unit"], figure["kind"]) == ("nats", "exact")
     assert math.isfinite(figure["mean"])
     files = run("sample", f"run={folder}", "n=50").out.split()
     assert np.load(files[1])["samples"].shape == (50, 2)

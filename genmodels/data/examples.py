@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genmodels.data.seeding import generator_for
 from genmodels.errors import UserError
+from genmodels.randomness import generator_for
 
 Batch = tuple[Tensor, Tensor | None]
 

@@ -7,8 +7,8 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 
 from genmodels.data.examples import Batch, Examples
-from genmodels.data.seeding import generator_for
 from genmodels.errors import UserError
+from genmodels.randomness import generator_for
 
 Transform = Callable[[Tensor, Generator], Tensor]
 

@@ -9,10 +9,10 @@ import torch
 from genmodels.data.augment import Augmentation, binarized
 from genmodels.data.examples import Examples, hold_out
 from genmodels.data.loader import BatchLoader, EpochSampler
-from genmodels.data.seeding import generator_for
 from genmodels.data.source import Options
 from genmodels.data.sources import source_for
 from genmodels.errors import UserError
+from genmodels.randomness import generator_for
 
 
 class DataModule(pl.LightningDataModule):

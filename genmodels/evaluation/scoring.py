@@ -1,149 +1,112 @@
-"""Score a finished run on a split of its data and keep the figure in its metrics.json."""
+"""Measure a finished run and keep the figures in its metrics.json."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal
-
-import torch
+from typing import Any
 
 from genmodels.config.targets import build
-from genmodels.data import BatchLoader, EpochSampler
-from genmodels.data.seeding import generator_for
 from genmodels.errors import UserError
-from genmodels.evaluation.metrics.likelihood import Likelihood, evaluate_likelihood
-from genmodels.evaluation.metrics.reverse_kl import evaluate_reverse_kl
-from genmodels.objectives.reverse_kl import ReverseKL
-from genmodels.objectives.units import metric_name
-from genmodels.progress_bar import progress
+from genmodels.evaluation.metrics import METRICS, Figure, Metric, Trained
+from genmodels.evaluation.metrics.metric import Split
+from genmodels.evaluation.setting import Setting, check_at_least
+from genmodels.models.contract import Model
+from genmodels.objectives import Objective
 from genmodels.runs.finished_run import Run
 
-Split = Literal["test", "val", "train"]
 
-
-def score_run(
-    run: Run,
+def score(
+    setting: Setting,
     split: Split = "test",
+    metrics: Sequence[str] | None = None,
     importance_samples: int = 1,
     max_images: int | None = None,
-    batch_size: int = 100,
-    device: str = "auto",
-    seed: int = 0,
-    data_dir: str | None = None,
-) -> str:
-    """Estimate the likelihood of a split and write it to metrics.json, beside figures of other splits and K.
-
-    Of "train" the images are seen without augmentation, in a random order, less what does not fill a batch. A model
-    that was fitted to a density is also measured by `reverse_kl`, on as many samples of its own.
+) -> dict[str, Figure]:
+    """Measure `metrics` on a split and write them to metrics.json, beside figures of other splits and protocols.
 
     Args:
-        run: with the weights to score.
         split: part of the run's own data set.
+        metrics: names; None for all that apply to the model and are cheap.
         importance_samples: K; an exact model needs and takes 1.
-        max_images: score only so many.
-        batch_size: images x samples that go through the model at a time.
-        device: "auto", "cpu", "cuda", "cuda:1".
-        seed: of the noise.
-        data_dir: where the data lies, if no longer where the run found it.
+        max_images: measure on so many only.
 
-    Returns: the figures, each as a line of text.
+    Returns: the figures by full name, "test/bits_per_dim".
+
+    Raises:
+        UserError: a metric that is asked for does not exist or does not apply.
     """
-    check_at_least(
-        1,
+    check_at_least(1, importance_samples=importance_samples, max_images=1 if max_images is None else max_images)
+    run = setting.run
+    objective: Objective = build(run.config["objective"], "objective")
+    chosen = chosen_metrics(metrics, setting.model, objective)
+    trained = Trained(
+        model=setting.model,
+        objective=objective,
+        split=split,
+        batches=lambda batch_size: setting.batches(split, batch_size),
         importance_samples=importance_samples,
-        max_images=1 if max_images is None else max_images,
-        batch_size=batch_size,
+        max_examples=max_images,
+        batch_size=setting.batch_size,
+        seed=setting.seed,
     )
-    samples = 1 if run.model.exact else importance_samples
-    data = evaluation_data(run, max(1, batch_size // samples), data_dir)
-    likelihood = evaluate_likelihood(
-        run.model.to(chosen_device(device)),
-        progress(_batches(data, split), f"scoring {split}"),
-        importance_samples=importance_samples,
-        max_images=max_images,
-        rows=batch_size,
-        seed=seed,
-    )
-    figures = {metric_name(run.model): likelihood}
-    objective = build(run.config["objective"], "objective")
-    if isinstance(objective, ReverseKL):
-        figures[objective.name] = evaluate_reverse_kl(run.model, objective, likelihood.num_images, seed)
-    lines = []
-    for metric, figure in figures.items():
-        name = f"{split}/{metric}"
+    figures = {}
+    for metric in chosen:
+        figure = metric.measure(trained)
+        name = f"{split}/{figure.name}"
         entry = asdict(figure) | {
             "split": split,
+            "max_examples": max_images,
+            "seed": setting.seed,
             "weights": run.weights,
             "step": run.step,
             "checkpoint": run.checkpoint.name,
-            "seed": seed,
         }
-        run.folder.add_metrics(_key(name, entry, max_images), entry)
-        lines.append(f"{name} {_in_words(figure)}, {run.weights} weights of step {run.step}")
-    return "\n".join(lines)
+        run.folder.add_metrics(_key(name, entry), entry)
+        figures[name] = figure
+    return figures
 
 
-def evaluation_data(run: Run, batch_size: int, data_dir: str | None = None) -> Any:
-    """The run's data module with this batch size, without augmentation."""
-    node = dict(run.config["data"], batch_size=batch_size)
-    node.update({key: value for key, value in (("flip", False), ("shift", 0.0)) if key in node})
-    if data_dir is not None:
-        node["root"] = data_dir
-    return build(node, "data")
-
-
-def random_test_examples(run: Run, count: int, batch_size: int, seed: int, data_dir: str | None = None) -> BatchLoader:
-    """A loader of `count` different examples of the run's test set, at random.
+def chosen_metrics(names: Sequence[str] | None, model: Model, objective: Objective) -> list[Metric]:
+    """The metrics of these names, or all cheap ones that apply.
 
     Raises:
-        UserError: there are not so many.
+        UserError: a name is unknown, or its metric does not apply to the model.
     """
-    loader = evaluation_data(run, batch_size, data_dir).test_dataloader()
-    if len(loader.examples) < count:
-        raise UserError(f"{count} test examples are needed and there are {len(loader.examples)}: choose a smaller n")
-    rows = torch.randperm(len(loader.examples), generator=generator_for("test examples", seed))[:count]
-    return BatchLoader(loader.examples.part(rows), EpochSampler(count, batch_size, shuffle=False), loader.transform)
+    if names is None:
+        every = [metric() for metric in METRICS.values() if metric.is_cheap]
+        return [metric for metric in every if metric.applies(model, objective)]
+    chosen = [_metric(name) for name in names]
+    for metric in chosen:
+        if not metric.applies(model, objective):
+            raise UserError(f"metrics=[{metric.name}] does not apply to {type(model).__name__}")
+    return chosen
 
 
-def chosen_device(name: str) -> torch.device:
-    """The device that `name` means; "auto" is the first GPU if there is one.
-
-    Raises:
-        UserError: there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device={name} is not available here: choose auto, cpu or cuda:<number>") from error
-    return device
+def _metric(name: str) -> Metric:
+    if name not in METRICS:
+        raise UserError(f"metrics=[{name}]: there is no such metric; there is {', '.join(METRICS)}")
+    return METRICS[name]()
 
 
-def check_at_least(smallest: int, **values: float) -> None:
-    """Raise UserError for the first value, passed under its own name, that is too small."""
-    for name, value in values.items():
-        if value < smallest:
-            raise UserError(f"{name} must be at least {smallest}, got {value}")
+def in_words(name: str, figure: Figure, run: Run) -> str:
+    """One line: "test/bits_per_dim 3.3500 ± 0.0100 bits/dim (bound, K=16, 10,000 examples), ema weights of step 9"."""
+    error = "" if figure.standard_error is None else f" ± {figure.standard_error:.4f}"
+    unit = f" {figure.unit}" if figure.unit else ""
+    others = "".join(f" = {value:.2f} {unit}" for unit, value in figure.other_units.items())
+    samples = figure.protocol.get("importance_samples")
+    terms = [figure.kind, *([f"K={samples}"] if samples and figure.kind == "bound" else [])]
+    terms.append(f"{figure.num_examples:,} {'samples' if figure.kind == 'estimate' else 'examples'}")
+    return (
+        f"{name} {figure.mean:.4f}{error}{unit}{others} ({', '.join(terms)}), {run.weights} weights of step {run.step}"
+    )
 
 
-def _batches(data: Any, split: Split) -> Any:
-    loaders = {"train": data.train_dataloader, "val": data.val_dataloader, "test": data.test_dataloader}
-    return loaders[split]()
-
-
-def _key(name: str, entry: dict[str, Any], max_images: int | None) -> str:
+def _key(name: str, entry: dict[str, Any]) -> str:
     """What sets figures of one run apart: "test/bits_per_dim K=16", "... K=16 first 500", "... K=1 last.ckpt"."""
-    parts = [name, f"K={entry['importance_samples']}"]
-    if max_images is not None:
-        parts.append(f"first {max_images}")
+    parts = [name]
+    if "importance_samples" in entry["protocol"]:
+        parts.append(f"K={entry['protocol']['importance_samples']}")
+    if entry["max_examples"] is not None:
+        parts.append(f"first {entry['max_examples']}")
     if entry["checkpoint"] != "best.ckpt":
         parts.append(entry["checkpoint"])
     return " ".join(parts)
-
-
-def _in_words(likelihood: Likelihood) -> str:
-    error = "" if likelihood.standard_error is None else f" ± {likelihood.standard_error:.4f}"
-    exact = likelihood.exact_or_bound == "exact"
-    kind = "exact, one sample is enough" if exact else f"bound, K={likelihood.importance_samples}"
-    in_nats = f" = {likelihood.nats:.2f} nats" if likelihood.unit == "bits/dim" else ""
-    return f"{likelihood.mean:.4f}{error} {likelihood.unit}{in_nats} ({kind}, {likelihood.num_images:,} examples)"

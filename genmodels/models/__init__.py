@@ -1,6 +1,6 @@
 """One file per paper: networks, bijections and distributions assembled into something with `log_prob` or `sample`."""
 
-from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel
+from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Method
 from genmodels.models.autoregressive.gated_pixelcnn import GatedPixelCNN
 from genmodels.models.autoregressive.gpt import GPT
 from genmodels.models.autoregressive.image_transformer import ImageTransformer

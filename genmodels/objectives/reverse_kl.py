@@ -61,11 +61,6 @@ class ReverseKL(Loss):
         """log p(x) of the target, nats. Shapes: [B, 2] -> [B]."""
         return -self._energy(x) - self._log_normalizer
 
-    def divergences(self, model: SampledDensity, n: int) -> Tensor:
-        """log q(x) - log p(x) at n samples x of the model, [n] nats: their mean estimates KL(q || p)."""
-        x, log_prob = model.sample_with_log_prob(n)
-        return log_prob - self.log_density(x)
-
     def __call__(self, model: Model, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the annealed free energy of as many samples as there are rows in x, and their `reverse_kl`."""
         sampler = required(model, SampledDensity, "objective=reverse_kl")

@@ -9,6 +9,7 @@ from torch import Tensor
 from genmodels.config.checks import check
 from genmodels.config.targets import build
 from genmodels.errors import UserError
+from genmodels.models.contract import Model
 from genmodels.runs.folder import RunFolder
 from genmodels.training.checkpoint_io import read_checkpoint
 
@@ -25,12 +26,12 @@ class Run:
         model: in evaluation mode, on the CPU.
         weights: "ema" if the run kept an exponential moving average, which is then what `model` holds.
         checkpoint: file the weights are from.
-        step: optimiser steps they had taken.
+        step: steps of training they had taken.
     """
 
     folder: RunFolder
     config: dict[str, Any]
-    model: Any  # an nn.Module with what its family offers: log_prob, sample, encode, ...
+    model: Model
     weights: Literal["raw", "ema"]
     checkpoint: Path
     step: int

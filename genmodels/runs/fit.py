@@ -1,7 +1,8 @@
 """One process's part of a training run: everything built from the config, and Lightning let loose on it."""
 
 import os
-from dataclasses import dataclass
+import pkgutil
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,20 +14,23 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from genmodels.config.targets import build
 from genmodels.data import DataModule
 from genmodels.errors import UserError
+from genmodels.objectives import Objective
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.record_callback import RunRecord
 from genmodels.training.checkpoint_io import AtomicCheckpointIO
 from genmodels.training.compiling import compile_parts
 from genmodels.training.loggers import close_loggers
-from genmodels.training.modules.likelihood_module import LikelihoodModule
+from genmodels.training.modules.training_module import StepRules, TrainingModule
 from genmodels.training.quiet import quieten
+
+STEP_RULES = tuple(field.name for field in fields(StepRules))
 
 
 @dataclass(frozen=True)
 class Parts:
     """What a run is made of, before there is a trainer."""
 
-    module: LikelihoodModule
+    module: TrainingModule
     data: DataModule
 
 
@@ -37,18 +41,38 @@ def build_parts(config: dict[str, Any]) -> Parts:
         UserError: values that do not fit together.
     """
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    module = LikelihoodModule(
+    objective = build(config["objective"], "objective")
+    module = module_class(objective)(
         build(config["model"], "model"),
-        objective=build(config["objective"], "objective"),
-        optimizer=build(config["optimizer"], "optimizer"),
-        scheduler=build(config["scheduler"], "scheduler") if config["scheduler"] else None,
-        seed=config["seed"],
+        objective,
+        build(config["optimizer"], "optimizer"),
+        {name: build(node, f"optimizers.{name}") for name, node in config.get("optimizers", {}).items()},
+        build(config["scheduler"], "scheduler") if config["scheduler"] else None,
+        StepRules(**{key: config["trainer"][key] for key in STEP_RULES if key in config["trainer"]}),
+        config["seed"],
     )
     try:
         module.configure_optimizers()  # torch checks the ranges of its arguments only now
     except ValueError as error:
         raise UserError(f"optimizer or scheduler: {error}") from error
     return Parts(module, build(config["data"], "data"))
+
+
+def module_class(objective: Objective) -> type[TrainingModule]:
+    """The Lightning module that the objective names.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    try:
+        found = pkgutil.resolve_name(objective.module)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{type(objective).__name__}.module={objective.module!r} does not exist: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, TrainingModule)):
+        raise UserError(
+            f"{type(objective).__name__}.module={objective.module!r} is no genmodels.training.TrainingModule"
+        )
+    return found
 
 
 def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts: Parts | None = None) -> float | None:
@@ -61,7 +85,7 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
         resume: go on from checkpoints/last.ckpt instead of the beginning.
         parts: those of `config`, where they are built already.
 
-    Returns: the lowest validation figure, None if there was no validation.
+    Returns: the last validation figure, None if there was none.
 
     Raises:
         UserError: something only the built objects could tell, or training had to stop.
@@ -74,24 +98,32 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
     if config["compile"]:
         compile_parts(module.model)  # Lightning's logging cannot be compiled, so not the module
     callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items() if node]
-    batch_size = data.batch_size * config["trainer"].get("accumulate_grad_batches", 1)
     loggers = build(config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config)
     try:
-        trainer = _build_trainer(config, files, [*callbacks, RunRecord(files, batch_size)], loggers)
+        trainer = _build_trainer(config, module, files, [*callbacks, RunRecord(files, data.batch_size)], loggers)
         trainer.fit(module, datamodule=data, ckpt_path=str(files.last) if resume else None, weights_only=True)
     except MisconfigurationException as error:
         raise UserError(f"trainer: {_one_line(error)}") from error
     finally:
         close_loggers(loggers)
-    value = trainer.callback_metrics.get(f"val/{module.metric_name}")
+    if module.selection is None:
+        return None
+    value = trainer.callback_metrics.get(f"val/{module.selection.name}")
     return None if value is None else float(value)
 
 
 def _build_trainer(
-    config: dict[str, Any], files: RunFolder, callbacks: list[pl.Callback], loggers: list[Logger]
+    config: dict[str, Any],
+    module: TrainingModule,
+    files: RunFolder,
+    callbacks: list[pl.Callback],
+    loggers: list[Logger],
 ) -> pl.Trainer:
+    node = {key: value for key, value in config["trainer"].items() if key not in STEP_RULES}
+    if module.automatic_optimization:
+        node["accumulate_grad_batches"] = module.rules.accumulate_grad_batches
     # Lightning would otherwise put checkpoints of its own beside, or in place of, the configured ones.
-    node = {**config["trainer"], "enable_checkpointing": any(isinstance(c, Checkpoint) for c in callbacks)}
+    node["enable_checkpointing"] = any(isinstance(c, Checkpoint) for c in callbacks)
     try:
         return build(
             node,

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from genmodels.runs.folder import RunFolder
+from genmodels.training.position import batches_seen, module_of
 
 
 class RunRecord(pl.Callback):
@@ -16,7 +17,7 @@ class RunRecord(pl.Callback):
 
     Args:
         folder: of the run.
-        batch_size: images (or vectors) of an optimiser step, over all devices.
+        batch_size: images (or vectors) of a batch, over all devices.
     """
 
     def __init__(self, folder: RunFolder, batch_size: int) -> None:
@@ -51,9 +52,9 @@ class RunRecord(pl.Callback):
     def _write(self, trainer: pl.Trainer) -> None:
         if not trainer.is_global_zero or self._started is None:
             return
-        images = trainer.global_step * self._batch_size
+        images = batches_seen(trainer) * self._batch_size
         self._folder.update_record(
-            steps=trainer.global_step,
+            steps=module_of(trainer).steps_taken,
             epochs=trainer.current_epoch,
             wall_time_seconds=round(self.seconds, 3),
             images_per_second=round(images / self.seconds, 2),

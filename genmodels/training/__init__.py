@@ -15,6 +15,7 @@ from genmodels.training.callbacks.whole_set_statistics import WholeSetStatistics
 from genmodels.training.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from genmodels.training.loggers import build_loggers, close_loggers
 from genmodels.training.modules.likelihood_module import LikelihoodModule
+from genmodels.training.modules.training_module import StepRules, TrainingModule
 from genmodels.training.optimizers import GlowAdamax
 from genmodels.training.quiet import quieten
 from genmodels.training.schedules import constant, cosine, exponential, linear_warmup, noam

@@ -12,6 +12,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from genmodels.errors import UserError
 from genmodels.files import explaining_full_disk
+from genmodels.training.position import module_of
 from genmodels.training.wandb_logger import WandbRun
 
 COLUMNS = ("step", "epoch", "name", "value")
@@ -103,4 +104,4 @@ def log_picture(trainer: pl.Trainer, name: str, path: Path) -> None:
     """Show the picture at `path` under `name` in wandb, where that is in use."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
-            logger.log_picture(name, path, trainer.global_step)
+            logger.log_picture(name, path, module_of(trainer).steps_taken)

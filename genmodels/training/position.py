@@ -1,6 +1,33 @@
 """Where in a fit the current training batch stands, asked in `on_train_batch_end`."""
 
+import math
+from typing import TYPE_CHECKING, Any, cast
+
 import pytorch_lightning as pl
+
+if TYPE_CHECKING:
+    from genmodels.training.modules.training_module import TrainingModule
+
+
+def module_of(trainer: pl.Trainer) -> "TrainingModule":
+    """The module that `trainer` trains."""
+    return cast("TrainingModule", trainer.lightning_module)
+
+
+def total_steps(trainer: pl.Trainer) -> int | None:
+    """Steps of training when the fit will be over, None if that cannot be told."""
+    module, epochs = module_of(trainer), trainer.max_epochs
+    limits = [trainer.max_steps] if trainer.max_steps > 0 else []
+    # How many steps a batch makes is only known where Lightning makes them.
+    if epochs not in (None, -1) and module.automatic_optimization:
+        limits.append(epochs * math.ceil(trainer.num_training_batches / module.rules.accumulate_grad_batches))
+    return min(limits, default=None)
+
+
+def batches_seen(trainer: pl.Trainer) -> int:
+    """Training batches of this rank so far, earlier parts of a resumed run included."""
+    progress: Any = trainer.fit_loop.epoch_loop.batch_progress.total
+    return progress.processed
 
 
 def is_last_batch_of_epoch(trainer: pl.Trainer) -> bool:
@@ -10,13 +37,15 @@ def is_last_batch_of_epoch(trainer: pl.Trainer) -> bool:
 
 def is_mid_accumulation(trainer: pl.Trainer) -> bool:
     """Whether gradients wait for further batches: a checkpoint taken now would lose them."""
-    full = (trainer.fit_loop.batch_idx + 1) % trainer.accumulate_grad_batches == 0
+    window = module_of(trainer).rules.accumulate_grad_batches
+    full = (trainer.fit_loop.batch_idx + 1) % window == 0
     return not full and not is_last_batch_of_epoch(trainer)
 
 
 def is_last_step(trainer: pl.Trainer) -> bool:
     """Whether `max_steps` or `max_epochs` ends the fit with this batch."""
-    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+    module = module_of(trainer)
+    if module.steps_taken >= trainer.max_steps > 0:
         return True
     return is_last_batch_of_epoch(trainer) and trainer.current_epoch + 1 == trainer.max_epochs
 

@@ -62,7 +62,7 @@ def test_a_sweep_of_distributed_runs(tmp_path: Path) -> None:
         checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
         assert checkpoint["optimizer_states"][0]["param_groups"][0]["initial_lr"] == float(rate)
         assert json.loads((folder / "run.json").read_text())["status"] == "finished"
-        assert json.loads((folder / "metrics.json").read_text())["test/bits_per_dim K=1"]["num_images"] == 250
+        assert json.loads((folder / "metrics.json").read_text())["test/bits_per_dim K=1"]["num_examples"] == 250
 
 
 @pytest.mark.slow

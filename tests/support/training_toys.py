@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.data import DataModule
+from genmodels.models import Model
 from genmodels.networks.data_init import DataInitialized
 from genmodels.objectives import NegativeLogLikelihood
+from genmodels.runs.fit import STEP_RULES
 from genmodels.training import (
     EMA,
     AtomicCheckpointIO,
@@ -24,13 +26,14 @@ from genmodels.training import (
     NaNGuard,
     Resume,
     StepMetrics,
+    StepRules,
     build_loggers,
     quieten,
     schedules,
 )
 
 
-class DiagonalGaussian(DataInitialized):
+class DiagonalGaussian(DataInitialized, Model):
     """Independent normals over the (uniformly dequantised) data, initialised from the first batch.
 
     Training drops out means, so that a training step draws from torch's generator in two places.
@@ -73,7 +76,7 @@ def digits(batch_size: int = 256, **options: Any) -> DataModule:
     )
 
 
-def module(model: nn.Module, lr: float = 0.01, **options: Any) -> LikelihoodModule:
+def module(model: Model, lr: float = 0.01, **options: Any) -> LikelihoodModule:
     return LikelihoodModule(
         model,
         NegativeLogLikelihood(),
@@ -97,14 +100,26 @@ def standard_callbacks(every_n_steps: int = 1000, decay: float | None = 0.9) -> 
     ]
 
 
+class SetRules(pl.Callback):
+    """Gives the module the rules that the trainer was asked for."""
+
+    def __init__(self, rules: StepRules) -> None:
+        self.rules = rules
+
+    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        pl_module.rules = self.rules
+
+
 def trainer(
     folder: Path, callbacks: list[pl.Callback], wandb: str = "disabled", plugins: Sequence[Any] = (), **options: Any
 ) -> pl.Trainer:
-    """A Trainer as conf/trainer/cpu.yaml makes it."""
+    """A Trainer as `genmodels.runs.fit` makes it from conf/trainer/cpu.yaml."""
     quieten()
+    rules = StepRules(**{key: options.pop(key) for key in STEP_RULES if key in options})
     arguments = {"accelerator": "cpu", "devices": 1, "log_every_n_steps": 1, "num_sanity_val_steps": 0, **options}
     return pl.Trainer(
-        callbacks=callbacks,
+        accumulate_grad_batches=rules.accumulate_grad_batches,
+        callbacks=[SetRules(rules), *callbacks],
         logger=build_loggers(folder, "abc123", {"lr": 0.01}, wandb),
         default_root_dir=folder,
         use_distributed_sampler=False,

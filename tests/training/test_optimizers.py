@@ -68,7 +68,8 @@ def test_weight_decay_applies_to_what_the_model_names() -> None:
         lightning = LikelihoodModule(
             model, module(model).objective, partial(torch.optim.AdamW, weight_decay=0.5, lr=0.1)
         )
-        return lightning.configure_optimizers()
+        (optimizer,) = lightning.configure_optimizers()
+        return optimizer
 
     named, unnamed = DecayedLoc((2,), None), DiagonalGaussian((2,), None)
     for model in (named, unnamed):

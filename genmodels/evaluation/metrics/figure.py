@@ -1,7 +1,10 @@
 """One figure about a trained model, with all that is needed to compare it."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,9 @@ class Figure:
     kind: Literal["exact", "bound", "estimate"]
     protocol: dict[str, Any] = field(default_factory=dict)
     other_units: dict[str, float] = field(default_factory=dict)
+
+
+def mean_with_error(values: Tensor) -> tuple[float, float | None]:
+    """Mean over independent values [N] and its standard error, deviation / sqrt(N); None for the error of one value."""
+    error = float(values.std(correction=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+    return float(values.mean()), error

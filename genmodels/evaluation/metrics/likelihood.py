@@ -1,4 +1,4 @@
-"""K-sample importance-weighted likelihood on a data split, written once for every family.
+"""K-sample importance-weighted likelihood, written once for every family.
 
 `model.log_prob` is one log importance weight with E[exp(log_prob(x))] = p(x). The log-mean-exp of K weights bounds
 log p(x) from below in expectation, and the bound tightens with K (Burda, Grosse & Salakhutdinov 2016, Theorem 1).
@@ -6,70 +6,80 @@ log p(x) from below in expectation, and the bound tightens with K (Burda, Grosse
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
-from genmodels.objectives.units import in_reported_unit
-from genmodels.training.seeding import mixed_seed, seeded
+from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.metric import Metric, Trained
+from genmodels.models.contract import Batch, Density, Model, offered, required
+from genmodels.objectives import Objective
+from genmodels.objectives.units import in_reported_unit, metric_name
+from genmodels.progress_bar import progress
+from genmodels.randomness import seed_for, seeded
 
 
-@dataclass(frozen=True)
-class Likelihood:
-    """A figure with all that is needed to compare it.
+class Likelihood(Metric):
+    """Bits/dim of images, nats of vectors, with K samples an example; an exact model needs and takes one."""
 
-    Attributes:
-        mean: over images, in `unit`; lower is better.
-        standard_error: of the mean over images (sample deviation / sqrt(num_images)); None for a single image.
-        importance_samples: K.
-        exact_or_bound: "bound" means that the true value is lower in expectation.
-        num_images: images (or vectors) scored.
-        unit: "bits/dim" for images, "nats" per vector for continuous data.
-        nats: the mean in nats per image or vector, the unit of the literature on binarised MNIST.
-    """
+    name = "likelihood"
 
-    mean: float
-    standard_error: float | None
-    importance_samples: int
-    exact_or_bound: Literal["exact", "bound"]
-    num_images: int
-    unit: Literal["bits/dim", "nats"]
-    nats: float
+    def applies(self, model: Model, objective: Objective) -> bool:
+        return offered(model, Density) is not None
+
+    def measure(self, trained: Trained) -> Figure:
+        density = required(trained.model, Density, "metrics=[likelihood]")
+        samples = 1 if density.exact else trained.importance_samples
+        batches = progress(
+            trained.batches(max(1, trained.batch_size // samples)), description=f"scoring {trained.split}"
+        )
+        scores = log_likelihoods(
+            trained.model, batches, samples, trained.max_examples, rows=trained.batch_size, seed=trained.seed
+        )
+        mean, error = mean_with_error(in_reported_unit(scores, trained.model))
+        images = trained.model.levels is not None
+        return Figure(
+            name=metric_name(trained.model),
+            mean=mean,
+            standard_error=error,
+            unit="bits/dim" if images else "nats",
+            direction="lower",
+            num_examples=len(scores),
+            kind="exact" if density.exact else "bound",
+            protocol={"importance_samples": samples},
+            other_units={"nats": -float(scores.mean())} if images else {},
+        )
 
 
 @torch.no_grad()
-def evaluate_likelihood(
-    model: Any,
-    batches: Iterable[tuple[Tensor, Tensor | None]],
-    *,
+def log_likelihoods(
+    model: Model,
+    batches: Iterable[Batch],
     importance_samples: int = 1,
-    max_images: int | None = None,
+    max_examples: int | None = None,
     rows: int = 100,
     seed: int = 0,
-) -> Likelihood:
-    """Score `batches` of (x, y) under `model`, on the device of its parameters and in evaluation mode.
+) -> Tensor:
+    """log (1/K) sum_k w_k(x) for each example, float64 [N] nats, on the device of the parameters, in evaluation mode.
 
     The noise of a batch is a function of (seed, position of the batch). The caller's random state is left as it was.
 
     Args:
-        model: has `log_prob(x, y) -> [B]` nats, `exact`, `shape` and `levels`. An exact model needs one sample only,
-            so K is then taken as 1.
+        model: with a density.
         importance_samples: K.
-        max_images: stop after that many images.
-        rows: images x samples that go through the network at a time (memory).
+        max_examples: stop after that many.
+        rows: examples x samples that go through the network at a time (memory).
 
     Raises:
         UserError: a log-weight is not finite, or there is nothing to score.
     """
-    samples = 1 if model.exact else importance_samples
+    density = required(model, Density, "a likelihood")
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     scores: list[Tensor] = []
-    remaining = math.inf if max_images is None else max_images
+    remaining = math.inf if max_examples is None else max_examples
     try:
         for index, (x, y) in enumerate(batches):
             if remaining <= 0:
@@ -77,23 +87,23 @@ def evaluate_likelihood(
             keep = int(min(len(x), remaining))
             remaining -= keep
             x, y = x[:keep].to(device), None if y is None else y[:keep].to(device)
-            with seeded(mixed_seed(seed, "evaluation", index), device):
-                scores.append(_log_mean_weight(model, x, y, samples, rows).cpu())
+            with seeded(seed_for("evaluation", seed, index), device):
+                scores.append(_log_mean_weight(density, x, y, importance_samples, rows).cpu())
     finally:
         model.train(was_training)
     if not scores:
         raise UserError("there is nothing to score: the split is empty or max_images is 0")
-    return _summary(torch.cat(scores), model, samples)
+    return torch.cat(scores)
 
 
-def _log_mean_weight(model: Any, x: Tensor, y: Tensor | None, samples: int, rows: int) -> Tensor:
+def _log_mean_weight(density: Density, x: Tensor, y: Tensor | None, samples: int, rows: int) -> Tensor:
     """log (1/K) sum_k w_k(x), float64 [B]; as many samples at a time as `rows` allows."""
     at_a_time = max(1, rows // len(x))
     chunks = []
     for start in range(0, samples, at_a_time):
         k = min(at_a_time, samples - start)
         repeated = x.repeat(k, *[1] * (x.dim() - 1))
-        weights = model.log_prob(repeated, None if y is None else y.repeat(k))
+        weights = density.log_prob(repeated, None if y is None else y.repeat(k))
         chunks.append(weights.double().view(k, len(x)))
     log_weights = torch.cat(chunks)
     if not log_weights.isfinite().all():
@@ -103,17 +113,3 @@ def _log_mean_weight(model: Any, x: Tensor, y: Tensor | None, samples: int, rows
             "diverged, so there is no likelihood to report"
         )
     return log_weights.logsumexp(dim=0) - math.log(samples)
-
-
-def _summary(log_likelihood: Tensor, model: Any, samples: int) -> Likelihood:
-    scores = in_reported_unit(log_likelihood, model)
-    count = len(scores)
-    return Likelihood(
-        mean=float(scores.mean()),
-        standard_error=float(scores.std(correction=1)) / math.sqrt(count) if count > 1 else None,
-        importance_samples=samples,
-        exact_or_bound="exact" if model.exact else "bound",
-        num_images=count,
-        unit="nats" if model.levels is None else "bits/dim",
-        nats=-float(log_likelihood.mean()),
-    )

@@ -1,35 +1,45 @@
 """How far a model is from the density that it was fitted to."""
 
-import math
-from typing import Any
-
 import torch
 
 from genmodels.errors import UserError
-from genmodels.evaluation.metrics.likelihood import Likelihood
-from genmodels.objectives.reverse_kl import ReverseKL
-from genmodels.training.seeding import mixed_seed, seeded
+from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.metric import Metric, Trained
+from genmodels.models.contract import Model, SampledDensity, offered, required
+from genmodels.objectives import Objective
+from genmodels.randomness import seed_for, seeded
+
+_SAMPLES = 10_000
 
 
-@torch.no_grad()
-def evaluate_reverse_kl(model: Any, objective: ReverseKL, n: int, seed: int = 0) -> Likelihood:
-    """Estimate KL(model || density) in nats by `n` samples of the model, on the device of its parameters.
+class ReverseKLDivergence(Metric):
+    """KL(model || density) in nats, a Monte-Carlo mean of log q(x) - log p(x) over samples x of the model q.
 
-    The noise is a function of the seed. The caller's random state is left as it was.
-
-    Raises:
-        UserError: a sample or its density is not finite.
+    Over 10,000 samples, or `max_examples`. 0 is perfect; a finite mean may come out below it.
     """
-    with seeded(mixed_seed(seed, "reverse_kl"), next(model.parameters()).device):
-        values = objective.divergences(model, n).double()
-    if not values.isfinite().all():
-        raise UserError("the samples of the model or their densities are not all finite: the weights have diverged")
-    return Likelihood(
-        mean=float(values.mean()),
-        standard_error=float(values.std(correction=1)) / math.sqrt(n) if n > 1 else None,
-        importance_samples=1,
-        exact_or_bound="exact",
-        num_images=n,
-        unit="nats",
-        nats=float(values.mean()),
-    )
+
+    name = "reverse_kl"
+
+    def applies(self, model: Model, objective: Objective) -> bool:
+        return objective.target is not None and offered(model, SampledDensity) is not None
+
+    @torch.no_grad()
+    def measure(self, trained: Trained) -> Figure:
+        sampler, target = required(trained.model, SampledDensity, "metrics=[reverse_kl]"), trained.objective.target
+        assert target is not None  # `applies` has seen to it
+        samples = trained.max_examples or _SAMPLES
+        with seeded(seed_for("reverse_kl", trained.seed), next(trained.model.parameters()).device):
+            x, log_prob = sampler.sample_with_log_prob(samples)
+        values = (log_prob - target(x)).double()
+        if not values.isfinite().all():
+            raise UserError("the samples of the model or their densities are not all finite: the weights have diverged")
+        mean, error = mean_with_error(values)
+        return Figure(
+            name=self.name,
+            mean=mean,
+            standard_error=error,
+            unit="nats",
+            direction="lower",
+            num_examples=samples,
+            kind="estimate",
+        )

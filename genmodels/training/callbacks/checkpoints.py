@@ -1,6 +1,5 @@
 """When a run is saved: last.ckpt to go on from, best.ckpt to evaluate."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,18 @@ def last_checkpoint(trainer: pl.Trainer) -> Path | None:
 class Checkpoints(Checkpoint):
     """Writes checkpoints/last.ckpt and checkpoints/best.ckpt in `trainer.default_root_dir`.
 
-    last.ckpt: after every `every_n_steps` optimiser steps, every validation, the last step and an interruption, but
+    last.ckpt: after every `every_n_steps` steps of training, every validation, the last step and an interruption, but
     never while gradients are being accumulated or a validation is due, so that resuming from it is exact.
-    best.ckpt: after a validation with the lowest `val/<metric_name>` so far.
+    best.ckpt: after a validation with the best `val/<name>` so far of the figure that selects weights; where the
+    objective names none, there is no best.ckpt, and the last weights count.
 
     Args:
-        every_n_steps: optimiser steps between two versions of last.ckpt.
+        every_n_steps: steps of training between two versions of last.ckpt.
     """
 
     def __init__(self, every_n_steps: int = 1000) -> None:
         self.every_n_steps = every_n_steps
-        self.best = math.inf
+        self.best: float | None = None  # lower is better
         self.best_step = 0
         self._saved_step = -1
         self._is_overdue = False
@@ -41,30 +41,30 @@ class Checkpoints(Checkpoint):
             remove_leftovers(_folder(trainer))
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        step = trainer.global_step
+        step = pl_module.steps_taken
         if is_mid_accumulation(trainer) or step == self._saved_step or validation_follows(trainer):
             return
         if self._is_overdue or step % self.every_n_steps == 0 or is_last_step(trainer):
-            self._save_last(trainer)
+            self._save_last(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        value = float(trainer.callback_metrics[f"val/{pl_module.metric_name}"])
-        improved = value < self.best
+        value = _selecting(trainer, pl_module)
+        improved = value is not None and (self.best is None or value < self.best)
         if improved:
-            self.best, self.best_step = value, trainer.global_step
+            self.best, self.best_step = value, pl_module.steps_taken
             trainer.save_checkpoint(_folder(trainer) / "best.ckpt")
         if is_mid_accumulation(trainer):
             self._is_overdue = True
         elif improved:
             if trainer.is_global_zero:
                 link_atomically(_folder(trainer) / "best.ckpt", _folder(trainer) / "last.ckpt")
-            self._saved(trainer)
+            self._saved(pl_module)
         else:
-            self._save_last(trainer)
+            self._save_last(trainer, pl_module)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
-        if isinstance(exception, Interrupted) and trainer.global_step != self._saved_step:
-            self._save_last(trainer)
+        if isinstance(exception, Interrupted) and pl_module.steps_taken != self._saved_step:
+            self._save_last(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_step": self.best_step}
@@ -73,13 +73,22 @@ class Checkpoints(Checkpoint):
         self.best = state_dict["best"]
         self.best_step = state_dict["best_step"]
 
-    def _save_last(self, trainer: pl.Trainer) -> None:
+    def _save_last(self, trainer: pl.Trainer, pl_module: Any) -> None:
         trainer.save_checkpoint(_folder(trainer) / "last.ckpt")
-        self._saved(trainer)
+        self._saved(pl_module)
 
-    def _saved(self, trainer: pl.Trainer) -> None:
-        self._saved_step = trainer.global_step
+    def _saved(self, pl_module: Any) -> None:
+        self._saved_step = pl_module.steps_taken
         self._is_overdue = False
+
+
+def _selecting(trainer: pl.Trainer, pl_module: Any) -> float | None:
+    """The figure that selects weights, its sign turned where higher is better."""
+    if pl_module.selection is None:
+        return None
+    name, direction = pl_module.selection
+    value = float(trainer.callback_metrics[f"val/{name}"])
+    return value if direction == "lower" else -value
 
 
 def _folder(trainer: pl.Trainer) -> Path:

@@ -4,6 +4,7 @@ import csv
 import math
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Curves(pl.Callback):
         if trainer.is_global_zero and (folder / "metrics.csv").exists():
             self._drawn_at = time.monotonic()
             with explaining_full_disk(folder / "curves.png"):
-                draw_curves(read_metrics(folder / "metrics.csv"), pl_module.metric_name, folder / "curves.png")
+                draw_curves(read_metrics(folder / "metrics.csv"), pl_module.shown, folder / "curves.png")
 
 
 def read_metrics(path: Path) -> Series:
@@ -49,20 +50,24 @@ def read_metrics(path: Path) -> Series:
     return dict(series)
 
 
-def draw_curves(series: Series, metric: str, path: Path) -> None:
-    """Draw the training and validation `metric`, the learning rate and the gradient norm over the steps."""
+def draw_curves(series: Series, names: Sequence[str], path: Path) -> None:
+    """Draw training and validation figures of these names, the learning rates and the gradient norms over the steps."""
     figure = Figure(figsize=(7, 7), layout="constrained")
     top, middle, bottom = figure.subplots(3, sharex=True, height_ratios=(3, 1, 1))
-    for name, style in ((f"train/{metric}", "-"), (f"val/{metric}", "o-")):
-        if name in series:
-            top.plot(*series[name], style, label=name, linewidth=1, markersize=3)
-    top.set_ylabel(metric)
+    for name in names:
+        for logged, style in ((f"train/{name}", "-"), (f"val/{name}", "o-")):
+            if logged in series:
+                top.plot(*series[logged], style, label=logged, linewidth=1, markersize=3)
+    top.set_ylabel(names[0] if len(names) == 1 else "")
+    for axes, prefix in ((middle, "learning_rate"), (bottom, "grad_norm")):
+        for logged in (name for name in series if name.startswith(prefix)):
+            axes.plot(*series[logged], linewidth=1, label=logged)
+        axes.set_ylabel(prefix)
+        if len(axes.lines) > 1:
+            axes.legend()
     if top.lines:
         top.legend()
-    for axes, name in ((middle, "learning_rate"), (bottom, "grad_norm")):
-        axes.plot(*series.get(name, ([], [])), linewidth=1)
-        axes.set_ylabel(name)
-    if series.get("grad_norm"):
+    if bottom.lines:
         bottom.set_yscale("log")
     bottom.set_xlabel("step")
     FigureCanvasAgg(figure).print_png(path)

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
-from genmodels.training.position import is_mid_accumulation
+from genmodels.models.contract import Model
 
 
 class EMA(pl.Callback):
-    """average <- decay * average + (1 - decay) * weights, after every optimiser step (Polyak averaging).
+    """average <- decay * average + (1 - decay) * weights, after every step of training (Polyak averaging).
+
+    Of the parts that the model names (`averaged_modules`), by default the whole of it.
 
     The average starts as the weights before the first step, that is after data-dependent initialisation. Buffers are
     not averaged. Validation sees the average, and so does the body of `with ema.averaged():`. The module outside of
@@ -32,7 +34,8 @@ class EMA(pl.Callback):
         if decay is not None and not 0 <= decay < 1:
             raise UserError(f"callbacks.ema.decay={decay} must lie in [0, 1), or be null for no averaging.")
         self.decay = decay
-        self._model: nn.Module | None = None
+        self._model: Model | None = None
+        self._steps_seen = 0
         self._average: list[Tensor] = []
         self._loaded: dict[str, Tensor] = {}
         self._is_swapped = False
@@ -40,13 +43,15 @@ class EMA(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
         self._model = pl_module.model
+        pl_module.averaged = self.averaged
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self._steps_seen = pl_module.steps_taken
         if self.decay is not None and not self._average:
             self._start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.decay is not None and not is_mid_accumulation(trainer):
+        if self.decay is not None and pl_module.steps_taken > self._steps_seen:
             torch._foreach_lerp_(self._average, self._weights(), 1 - self.decay)
 
     @contextmanager
@@ -80,7 +85,7 @@ class EMA(pl.Callback):
         if not self._average:
             return {}
         assert self._model is not None
-        average = {id(w): a for w, a in zip(self._model.parameters(), self._average, strict=True)}
+        average = {id(w): a for w, a in zip(self._named_weights().values(), self._average, strict=True)}
         state = self._model.state_dict(keep_vars=True)
         return {
             "decay": self.decay,
@@ -92,10 +97,14 @@ class EMA(pl.Callback):
 
     def _start(self) -> None:
         assert self._model is not None
-        named = self._model.named_parameters()
+        named = self._named_weights().items()
         self._average = [self._loaded.get(name, p).detach().to(p.device, copy=True) for name, p in named]
         self._loaded = {}
 
     def _weights(self) -> list[Tensor]:
+        return [p.detach() for p in self._named_weights().values()]
+
+    def _named_weights(self) -> dict[str, nn.Parameter]:
         assert self._model is not None
-        return [p.detach() for p in self._model.parameters()]
+        averaged = {id(p) for module in self._model.averaged_modules() for p in module.parameters()}
+        return {name: p for name, p in self._model.named_parameters() if id(p) in averaged}

@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from genmodels.errors import Interrupted
-from genmodels.training.position import is_mid_accumulation, validation_follows
+from genmodels.training.position import is_mid_accumulation, module_of, validation_follows
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -58,7 +58,7 @@ class Interrupt(pl.Callback):
             requested = trainer.strategy.reduce_boolean_decision(requested, all=False)
         if requested:
             raise Interrupted(
-                f"Interrupted at step {trainer.global_step}; "
+                f"Interrupted at step {module_of(trainer).steps_taken}; "
                 f"resume with: python train.py resume={trainer.default_root_dir}"
             )
 

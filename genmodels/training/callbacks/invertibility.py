@@ -4,8 +4,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from genmodels.training.callbacks.step_metrics import record
-from genmodels.training.seeding import mixed_seed, seeded
+from genmodels.models.contract import Invertible, offered
+from genmodels.randomness import seed_for, seeded
+from genmodels.training.recording import record
 
 
 class Invertibility(pl.Callback):
@@ -26,10 +27,13 @@ class Invertibility(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if batch_idx or not trainer.is_global_zero or not hasattr(pl_module.model, "inverse_error"):
+        if batch_idx or not trainer.is_global_zero:
             return
-        with seeded(mixed_seed("inverse error"), pl_module.device):
-            self._error = float(pl_module.model.inverse_error(*batch))
+        flow = offered(pl_module.model, Invertible)
+        if flow is None:
+            return
+        with seeded(seed_for("inverse error"), pl_module.device):
+            self._error = float(flow.inverse_error(*batch))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         # Not before: an interrupted validation is run again, and must not have logged anything.

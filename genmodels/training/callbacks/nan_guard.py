@@ -9,10 +9,13 @@ from torch.optim import Optimizer
 
 from genmodels.errors import UserError
 from genmodels.training.callbacks.checkpoints import last_checkpoint
+from genmodels.training.modules.training_module import parameters_of
 
 
 class NaNGuard(pl.Callback):
-    """Checks the loss and the global gradient norm before every optimiser step, and logs the norm as `grad_norm`.
+    """Checks loss and gradient norm before every step of every optimiser, and logs the norm as `grad_norm`.
+
+    Of several optimisers each has its own, `grad_norm/<part>`.
 
     Args:
         policy: `stop` ends the run with a UserError that names the step, the quantity and the last good checkpoint;
@@ -39,8 +42,8 @@ class NaNGuard(pl.Callback):
         self._loss = loss.detach()
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
-        norm = torch.nn.utils.get_total_norm([p.grad for p in pl_module.parameters() if p.grad is not None])
-        pl_module.step_metrics["grad_norm"] = norm
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters_of(optimizer) if p.grad is not None])
+        pl_module.step_metrics[f"grad_norm{pl_module.suffix_of(optimizer)}"] = norm
         is_finite = bool(torch.isfinite(self._loss) & torch.isfinite(norm))
         if trainer.world_size > 1:
             is_finite = trainer.strategy.reduce_boolean_decision(is_finite, all=True)
@@ -49,7 +52,7 @@ class NaNGuard(pl.Callback):
         elif self.policy == "stop" or self._in_a_row + 1 >= self.max_consecutive_skips:
             raise UserError(self._explain(trainer, pl_module))
         else:
-            self._skip(pl_module)
+            self._skip(optimizer)
         if self.policy == "skip":
             pl_module.step_metrics["skipped_steps"] = torch.tensor(float(self.skipped))
 
@@ -60,10 +63,10 @@ class NaNGuard(pl.Callback):
         self.skipped = state_dict["skipped"]
         self._in_a_row = state_dict["in_a_row"]
 
-    def _skip(self, pl_module: Any) -> None:
+    def _skip(self, optimizer: Optimizer) -> None:
         self.skipped += 1
         self._in_a_row += 1
-        for parameter in pl_module.parameters():  # optimisers pass over parameters without a gradient
+        for parameter in parameters_of(optimizer):  # optimisers pass over parameters without a gradient
             parameter.grad = None
 
     def _explain(self, trainer: pl.Trainer, pl_module: Any) -> str:
@@ -79,7 +82,7 @@ class NaNGuard(pl.Callback):
                 f"The last good checkpoint is {checkpoint}: "
                 f"`python train.py resume={trainer.default_root_dir}` goes on from it, with {remedy}."
             )
-        return f"Training stopped at step {trainer.global_step + 1}{after}: {quantity} is not finite. {way_on}"
+        return f"Training stopped at step {pl_module.steps_taken + 1}{after}: {quantity} is not finite. {way_on}"
 
 
 def _not_finite(loss: Tensor, pl_module: Any) -> str:

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from genmodels.training.position import validation_follows
+from genmodels.training.position import total_steps, validation_follows
 
 
 class RunProgress(pl.Callback):
@@ -33,12 +33,12 @@ class RunProgress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._started = self._printed = time.monotonic()
-        self._first_step = trainer.global_step
+        self._first_step = pl_module.steps_taken
         self._is_enabled = trainer.is_global_zero
         if self._is_enabled and self._console.is_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
             self._bar = Progress(*columns, console=self._console)
-            self._task = self._bar.add_task("", total=_total_steps(trainer), completed=self._first_step)
+            self._task = self._bar.add_task("", total=total_steps(trainer), completed=self._first_step)
             self._bar.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -51,7 +51,7 @@ class RunProgress(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self._bar is not None:
-            self._bar.update(self._task, description="validating", completed=trainer.global_step)
+            self._bar.update(self._task, description="validating", completed=pl_module.steps_taken)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self._bar is not None:
@@ -62,7 +62,7 @@ class RunProgress(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self._bar is not None:
             self._draw(trainer, pl_module)
-        elif trainer.global_step != self._shown_step:
+        elif pl_module.steps_taken != self._shown_step:
             self._print(trainer, pl_module)
         self._stop()
 
@@ -72,46 +72,40 @@ class RunProgress(pl.Callback):
     def _draw(self, trainer: pl.Trainer, pl_module: Any) -> None:
         assert self._bar is not None
         status = "  ".join(self._status(trainer, pl_module))
-        self._bar.update(self._task, description=status, completed=trainer.global_step)
+        self._bar.update(self._task, description=status, completed=pl_module.steps_taken)
         self._printed = time.monotonic()
 
     def _print(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if not self._is_enabled:
             return
-        total = _total_steps(trainer)
-        step = f"step {trainer.global_step}" + ("" if total is None else f"/{total}")
+        total = total_steps(trainer)
+        step = f"step {pl_module.steps_taken}" + ("" if total is None else f"/{total}")
         self._console.print("  ".join([step, *self._status(trainer, pl_module)]))
         self._printed = time.monotonic()
-        self._shown_step = trainer.global_step
+        self._shown_step = pl_module.steps_taken
 
     def _status(self, trainer: pl.Trainer, pl_module: Any) -> list[str]:
-        name = pl_module.metric_name
-        parts = []
-        if f"train/{name}" in pl_module.step_metrics:
-            parts.append(f"{name} {float(pl_module.step_metrics[f'train/{name}']):.3f}")
-        logged = trainer.callback_metrics
-        if f"val/{name}" in logged:
-            parts.append(f"val {float(logged[f'val/{name}']):.3f}")
+        logged, latest = trainer.callback_metrics, pl_module.step_metrics
+        parts = [
+            f"{name} {float(latest[f'train/{name}']):.3f}" for name in pl_module.shown if f"train/{name}" in latest
+        ]
+        if pl_module.selection is not None and f"val/{pl_module.selection.name}" in logged:
+            parts.append(f"val {float(logged[f'val/{pl_module.selection.name}']):.3f}")
         if "images_per_second" in logged:
             parts.append(f"{float(logged['images_per_second']):.0f} images/s")
-        left = self._seconds_left(trainer)
+        left = self._seconds_left(trainer, pl_module)
         return parts if left is None else [*parts, f"ETA {_clock(left)}"]
 
-    def _seconds_left(self, trainer: pl.Trainer) -> float | None:
-        total, done = _total_steps(trainer), trainer.global_step - self._first_step
+    def _seconds_left(self, trainer: pl.Trainer, pl_module: Any) -> float | None:
+        total, done = total_steps(trainer), pl_module.steps_taken - self._first_step
         if total is None or done == 0:
             return None
-        return (time.monotonic() - self._started) / done * (total - trainer.global_step)
+        return (time.monotonic() - self._started) / done * (total - pl_module.steps_taken)
 
     def _stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def _total_steps(trainer: pl.Trainer) -> int | None:
-    total = trainer.estimated_stepping_batches
-    return None if total == float("inf") else int(total)
 
 
 def _clock(seconds: float) -> str:

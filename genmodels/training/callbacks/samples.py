@@ -1,7 +1,5 @@
 """Pictures of samples while a run trains."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +8,10 @@ import torch
 from torch import Tensor
 
 from genmodels.files import explaining_full_disk
-from genmodels.pictures import LogDensity, save_densities, save_grid, save_scatter
-from genmodels.training.callbacks.ema import EMA
+from genmodels.models.contract import Density, Model, Sampler, offered, required
+from genmodels.pictures import save_densities, save_grid, save_scatter
+from genmodels.randomness import seed_for, seeded
 from genmodels.training.loggers import log_picture
-from genmodels.training.seeding import mixed_seed, seeded
 
 _POINTS = 2000
 
@@ -45,8 +43,8 @@ class Samples(pl.Callback):
         self._validations += 1
         if self._validations % self.every or not trainer.is_global_zero or not _is_drawable(pl_module.model):
             return
-        path = Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:07d}.png"
-        with explaining_full_disk(path), torch.no_grad(), _averaged(trainer):
+        path = Path(trainer.default_root_dir) / "samples" / f"step_{pl_module.steps_taken:07d}.png"
+        with explaining_full_disk(path), torch.no_grad(), pl_module.averaged():
             self._save(pl_module, path)
         log_picture(trainer, "samples", path)
 
@@ -57,38 +55,28 @@ class Samples(pl.Callback):
         self._validations = state_dict["validations"]
 
     def _save(self, pl_module: Any, path: Path) -> None:
-        model, target = pl_module.model, getattr(pl_module.objective, "log_density", None)
-        if target is not None:
-            save_densities({"target": target, "model": model.log_prob}, path, pl_module.device)
+        model, target = pl_module.model, pl_module.objective.target
+        density = None if model.num_classes else offered(model, Density)
+        log_prob = None if density is None else density.log_prob
+        if target is not None and log_prob is not None:
+            save_densities({"target": target, "model": log_prob}, path, pl_module.device)
         elif len(model.shape) == 1:
-            save_scatter(self._draw(pl_module), path, _density(model))
+            save_scatter(self._draw(pl_module), path, log_prob)
         else:
             save_grid(self._draw(pl_module), model.levels, path)
 
     def _draw(self, pl_module: Any) -> Tensor:
         model = pl_module.model
         n = self.n if len(model.shape) == 3 else _POINTS
-        classes = getattr(model, "num_classes", None)
-        y = torch.arange(n, device=pl_module.device) % classes if classes else None
-        with seeded(mixed_seed(self.seed, "samples"), pl_module.device):
-            return model.sample(n, y, temperature=self.temperature)
+        y = torch.arange(n, device=pl_module.device) % model.num_classes if model.num_classes else None
+        with seeded(seed_for("samples", self.seed), pl_module.device):
+            return required(model, Sampler, "callbacks.samples").sample(n, y, temperature=self.temperature)
 
 
-@contextmanager
-def _averaged(trainer: pl.Trainer) -> Iterator[None]:
-    """Run the body with averaged weights where the run has them."""
-    with ExitStack() as stack:
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, EMA):
-                stack.enter_context(callback.averaged())
-        yield
-
-
-def _density(model: Any) -> LogDensity | None:
-    return None if getattr(model, "num_classes", None) else getattr(model, "log_prob", None)
-
-
-def _is_drawable(model: Any) -> bool:
+def _is_drawable(model: Model) -> bool:
+    """Whether it draws, and there is a way to show what it draws."""
+    if offered(model, Sampler) is None:
+        return False
     if len(model.shape) == 3:
         return model.shape[0] in (1, 3)
     return tuple(model.shape) == (2,)

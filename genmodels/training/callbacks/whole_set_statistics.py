@@ -5,7 +5,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from genmodels.training.seeding import mixed_seed, seeded
+from genmodels.models.contract import SetStatistics, offered
+from genmodels.randomness import seed_for, seeded
 
 
 class WholeSetStatistics(pl.Callback):
@@ -21,11 +22,11 @@ class WholeSetStatistics(pl.Callback):
 
     @torch.no_grad()
     def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        model = pl_module.model
-        if not getattr(model, "needs_statistics", False) or trainer.sanity_checking:
+        model = offered(pl_module.model, SetStatistics)
+        if model is None or not model.needs_statistics or trainer.sanity_checking:
             return
         loader = trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
         loader.sampler.shuffle = False  # every example once, the last partial batch too
         move = trainer.strategy.batch_to_device
-        with seeded(mixed_seed(self.seed, "statistics", trainer.global_rank), pl_module.device):
+        with seeded(seed_for("statistics", self.seed, trainer.global_rank), pl_module.device):
             model.set_statistics(move(batch) for batch in loader)

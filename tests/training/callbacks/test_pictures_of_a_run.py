@@ -9,9 +9,9 @@ from training_toys import DiagonalGaussian, digits, module, standard_callbacks, 
 
 from genmodels.data import DataModule
 from genmodels.pictures import save_grid
+from genmodels.randomness import seed_for
 from genmodels.training import Curves, Samples
 from genmodels.training.callbacks.curves import draw_curves
-from genmodels.training.seeding import mixed_seed
 
 
 def test_samples_follow_the_validations_with_averaged_weights(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_samples_follow_the_validations_with_averaged_weights(tmp_path: Path) ->
     last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     model = DiagonalGaussian((1, 8, 8), 17)
     model.load_state_dict(last["callbacks"]["EMA"]["average"])
-    torch.manual_seed(mixed_seed(0, "samples"))
+    torch.manual_seed(seed_for("samples", 0))
     save_grid(model.sample(6), 17, tmp_path / "expected.png")
     assert (tmp_path / "expected.png").read_bytes() == (tmp_path / "samples" / found[1]).read_bytes()
 
@@ -93,7 +93,7 @@ def test_curves_show_what_was_logged(tmp_path: Path) -> None:
     other = {"images_per_second": ([1, 2], [10.0, 20.0])}
     pictures = {}
     for name, series in (("base", base), ("other", base | other), ("rows", base | rows), ("less", {})):
-        draw_curves(series, "nll", tmp_path / f"{name}.png")
+        draw_curves(series, ["nll"], tmp_path / f"{name}.png")
         pictures[name] = (tmp_path / f"{name}.png").read_bytes()
     assert pictures["base"] == pictures["other"]
     assert len({pictures["base"], pictures["rows"], pictures["less"]}) == 3

@@ -49,9 +49,9 @@ class Archive(Checkpoints):
 
     state_key = "Checkpoints"
 
-    def _saved(self, trainer: pl.Trainer) -> None:
-        super()._saved(trainer)
-        folder = Path(trainer.default_root_dir)
+    def _saved(self, pl_module: Any) -> None:
+        super()._saved(pl_module)
+        folder = Path(pl_module.trainer.default_root_dir)
         versions = folder / "versions"
         versions.mkdir(exist_ok=True)
         shutil.copy(folder / "checkpoints" / "last.ckpt", versions / f"{len(list(versions.iterdir())):03d}.ckpt")

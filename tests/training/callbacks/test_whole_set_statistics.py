@@ -9,9 +9,9 @@ from training_toys import module, standard_callbacks, trainer
 from genmodels.bijections import WholeSetBatchNorm
 from genmodels.data import DataModule
 from genmodels.models import MAF
+from genmodels.randomness import seed_for, seeded
 from genmodels.training.callbacks.whole_set_statistics import WholeSetStatistics
 from genmodels.training.checkpoint_io import read_checkpoint
-from genmodels.training.seeding import mixed_seed, seeded
 
 
 def test_validation_and_checkpoints_see_the_statistics_of_all_training_images(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_validation_and_checkpoints_see_the_statistics_of_all_training_images(tm
     examples = data.train_dataloader().examples
     x, _ = examples[torch.arange(len(examples))]
     assert len(x) % 100  # the last partial batch counts too
-    with seeded(mixed_seed(0, "statistics", 0), torch.device("cpu")):
+    with seeded(seed_for("statistics", 0, 0), torch.device("cpu")):
         model.set_statistics((part, None) for part in x.split(100))
     for norm, (mean, var) in zip(norms, before, strict=True):
         torch.testing.assert_close(norm.running_mean, mean)

@@ -5,15 +5,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
-from torch import nn
 from torch.nn.utils import parameters_to_vector
 from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
 
 from genmodels.errors import UserError
+from genmodels.randomness import seed_for, seeded
 from genmodels.training import LikelihoodModule
 from genmodels.training.callbacks.curves import read_metrics
 from genmodels.training.initialization import initialize_from
-from genmodels.training.seeding import mixed_seed, seeded
 
 
 class Draws(DiagonalGaussian):
@@ -44,7 +43,7 @@ def test_noise_depends_on_seed_and_batch_alone(tmp_path: Path) -> None:
 
 def test_seeds_do_not_collide() -> None:
     seeds = {
-        mixed_seed(seed, stream, step, rank)
+        seed_for(stream, seed, step, rank)
         for seed in range(5)
         for stream in ("train", "validation")
         for step in range(40)
@@ -76,7 +75,7 @@ def test_validation_weighs_samples_not_batches(tmp_path: Path) -> None:
     total, count = 0.0, 0
     lightning.model.eval()
     for index, (x, y) in enumerate(digits().val_dataloader()):
-        with seeded(mixed_seed(0, "validation", index, 0), torch.device("cpu")), torch.no_grad():
+        with seeded(seed_for("validation", 0, index, 0), torch.device("cpu")), torch.no_grad():
             total += float(lightning.objective(lightning.model, x, y)[0]) * len(x)
         count += len(x)
     assert count == 300
@@ -98,7 +97,7 @@ class AfterStart(pl.Callback):
     """Keeps the model's state when the first batch arrives."""
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.global_step == 0:
+        if pl_module.steps_taken == 0:
             self.all = parameters_to_vector(pl_module.parameters()).detach()
             self.loc = pl_module.model.loc.detach().clone()
             self.batch = batch[0]
@@ -106,12 +105,13 @@ class AfterStart(pl.Callback):
 
 def test_initialisation_uses_the_first_samples_and_leaves_the_position(tmp_path: Path) -> None:
     seen = AfterStart()
-    lightning = module(DiagonalGaussian((1, 8, 8), 17), init_batch_size=300)
+    lightning = module(DiagonalGaussian((1, 8, 8), 17))
+    lightning.model.init_batch_size = 300
     trainer(tmp_path, [seen, *standard_callbacks()], max_steps=1).fit(lightning, datamodule=digits())
     data = digits()
     loader = data.train_dataloader()
     expected = DiagonalGaussian((1, 8, 8), 17)
-    initialize_from(expected, loader, lambda batch: batch, 300, seed=0)
+    initialize_from(expected, expected.log_prob, loader, lambda batch: batch, 300, seed=0)
     assert torch.equal(seen.loc, expected.loc)
     x = torch.cat([batch[0] for batch in loader])[:300]
     assert (seen.loc - x.float().mean(0) - 0.5).abs().max() < 0.1
@@ -124,7 +124,7 @@ def test_a_model_says_how_many_samples_initialise_it(tmp_path: Path) -> None:
     model.init_batch_size = 40
     trainer(tmp_path, [seen, *standard_callbacks()], max_steps=1).fit(module(model), datamodule=digits())
     expected = DiagonalGaussian((1, 8, 8), 17)
-    initialize_from(expected, digits().train_dataloader(), lambda batch: batch, 40, seed=0)
+    initialize_from(expected, expected.log_prob, digits().train_dataloader(), lambda batch: batch, 40, seed=0)
     assert torch.equal(seen.loc, expected.loc)
 
 
@@ -149,7 +149,7 @@ def test_gradient_clipping(tmp_path: Path) -> None:
     assert moved.norm().item() == pytest.approx(0.005, rel=1e-3)
 
 
-def gaussian() -> nn.Module:
+def gaussian() -> DiagonalGaussian:
     return DiagonalGaussian((1, 8, 8), 17)
 
 

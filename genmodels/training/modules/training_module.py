@@ -1,0 +1,234 @@
+"""What every Lightning module here shares: how steps are made and counted, seeded, validated, saved."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from genmodels.errors import UserError
+from genmodels.models.contract import Batch, Model
+from genmodels.networks.data_init import needs_initialization
+from genmodels.objectives import Objective
+from genmodels.randomness import seed_for, seed_generators, seeded
+from genmodels.training.initialization import broadcast_from_rank_zero, initialize_from
+from genmodels.training.position import is_mid_accumulation
+from genmodels.training.recording import record
+
+MakeOptimizer = Callable[[Iterable[Any]], Optimizer]
+MakeScheduler = Callable[[Optimizer], LRScheduler]
+
+
+@dataclass(frozen=True)
+class StepRules:
+    """How gradients become a step, the same for every optimiser.
+
+    Keys of the trainer that Lightning refuses for modules that optimise by hand, so that the modules mind them.
+
+    Attributes:
+        accumulate_grad_batches: batches whose gradients make up one step.
+        gradient_clip_val: largest norm (or absolute value) of an optimiser's gradient; None for no limit.
+        gradient_clip_algorithm: which of the two.
+    """
+
+    accumulate_grad_batches: int = 1
+    gradient_clip_val: float | None = None
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm"
+
+
+class TrainingModule(pl.LightningModule, ABC):
+    """Trains `model` for `objective`, by one optimiser or several.
+
+    All noise (dequantisation, dropout, latents) of a training step is a function of (seed, batch count, rank), and
+    of a validation batch one of (seed, batch index, rank): a resumed run draws what an uninterrupted one would have
+    drawn, and validation figures of different steps differ by the weights alone.
+
+    A subclass names the parts that it trains and gives `training_step` and `evaluate_batch`. One with several parts
+    sets `automatic_optimization = False` and makes its steps by `update`.
+
+    Args:
+        model: what is trained.
+        objective: what for.
+        optimizer: parameter groups -> Optimizer, of every part that `optimizers` does not name. Weight decay applies to
+            the model's `decayed_parameters()` alone.
+        optimizers: others, by the name of the part.
+        scheduler: optimizer -> LRScheduler, one for each optimiser, stepped with it; None keeps the learning rate.
+        rules: for steps.
+        seed: of the run.
+
+    Attributes:
+        counted: the part whose updates are the steps of training; the first one unless named.
+        steps_taken: updates so far of what is wanted in the end; all that counts, logs, saves or shows steps uses it.
+        selection: the figure that selects weights, logged as `val/<name>`, or None.
+        averaged: `with module.averaged():` has averaged weights in the model, where the run keeps an average.
+        step_metrics: scalars of the latest training step. Callbacks may add theirs; `StepMetrics` logs them.
+
+    Raises:
+        UserError: objective and model do not go together, or `optimizers` names no part.
+    """
+
+    counted: ClassVar[str | None] = None
+    averaged: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
+
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        optimizer: MakeOptimizer,
+        optimizers: Mapping[str, MakeOptimizer] = MappingProxyType({}),
+        scheduler: MakeScheduler | None = None,
+        rules: StepRules = StepRules(),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        objective.check(model)
+        self.model = model
+        self.objective = objective
+        self.selection = objective.selection(model)
+        self.rules = rules
+        self.step_metrics: dict[str, Tensor] = {}
+        parts = list(self.trained_parts())
+        for name in set(optimizers) - set(parts):
+            raise UserError(f"optimizers.{name} names no part that is trained: there is {', '.join(parts)}")
+        self._make_optimizers = {part: optimizers.get(part, optimizer) for part in parts}
+        self._make_scheduler = scheduler
+        self._seed = seed
+        self._validation_sums: dict[str, float] = {}
+        self._validation_count = 0
+
+    def trained_parts(self) -> dict[str, nn.Module]:
+        """By name, the parts of the model that have an optimiser each."""
+        return {"model": self.model}
+
+    @property
+    def shown(self) -> list[str]:
+        """Names of the figures to watch: the one that selects weights, or else all of the latest training step."""
+        if self.selection is not None:
+            return [self.selection.name]
+        return [name.removeprefix("train/") for name in self.step_metrics if name.startswith("train/")]
+
+    @abstractmethod
+    def evaluate_batch(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        """Means over a batch, by name: what validation logs, and what data-dependent initialisation passes through."""
+
+    # ---- steps
+
+    @property
+    def steps_taken(self) -> int:
+        """Updates of the part that counts: `update` lets Lightning count these alone."""
+        return self.trainer.global_step
+
+    def update(self, part: str, loss: Callable[[], Tensor]) -> Tensor:
+        """One step of a part's optimiser, for modules that optimise by hand; returns the loss.
+
+        Gradients of the other parts are not computed. While gradients are accumulated there is only their sum.
+
+        Args:
+            loss: computes the scalar to minimise.
+        """
+        index = list(self._make_optimizers).index(part)
+        optimizer = _listed(self.optimizers())[index]
+        self.toggle_optimizer(optimizer)
+        value = loss()
+        self.manual_backward(value / self.rules.accumulate_grad_batches)
+        if not is_mid_accumulation(self.trainer):
+            if part == (self.counted or next(iter(self._make_optimizers))):
+                optimizer.step()
+            else:  # past Lightning's wrapper, which would count it
+                self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
+            optimizer.zero_grad()
+            if self._make_scheduler is not None:
+                _listed(self.lr_schedulers())[index].step()
+        self.untoggle_optimizer(optimizer)
+        return value.detach()
+
+    def suffix_of(self, optimizer: Optimizer) -> str:
+        """What tells figures of one of several optimisers apart: "/<part>"; "" where there is only one."""
+        optimizers = self.trainer.optimizers
+        return f"/{list(self._make_optimizers)[optimizers.index(optimizer)]}" if len(optimizers) > 1 else ""
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # Lightning calls this after the callbacks, which measure the gradient as it was.
+        if self.rules.gradient_clip_val is None:
+            return
+        by_value = self.rules.gradient_clip_algorithm == "value"
+        clip = nn.utils.clip_grad_value_ if by_value else nn.utils.clip_grad_norm_
+        clip(parameters_of(optimizer), self.rules.gradient_clip_val)
+
+    def configure_optimizers(self) -> Any:
+        optimizers = [self._make_optimizers[name](self._groups(part)) for name, part in self.trained_parts().items()]
+        if self._make_scheduler is None:
+            return optimizers
+        return optimizers, [{"scheduler": self._make_scheduler(o), "interval": "step"} for o in optimizers]
+
+    def _groups(self, part: nn.Module) -> list[dict[str, Any]]:
+        parameters = [p for p in part.parameters() if p.requires_grad]
+        own = {id(p) for p in parameters}
+        decayed = [p for p in self.model.decayed_parameters() if id(p) in own]
+        chosen = {id(p) for p in decayed}
+        rest = [p for p in parameters if id(p) not in chosen]
+        if not rest:
+            return [{"params": parameters}]
+        return [{"params": decayed}, {"params": rest, "weight_decay": 0.0}]
+
+    # ---- the course of a run
+
+    def setup(self, stage: str) -> None:
+        if self.trainer.precision == "16-mixed":
+            raise UserError(
+                f"trainer.precision={self.trainer.precision} scales the loss, which hides what the NaN guard and "
+                "gradient clipping measure; use trainer.precision=bf16-mixed or 32-true."
+            )
+
+    def on_train_start(self) -> None:
+        if not needs_initialization(self.model):
+            return
+        if self.trainer.is_global_zero:
+            loader = self.trainer.train_dataloader
+            assert loader is not None
+            move = self.trainer.strategy.batch_to_device
+            initialize_from(self.model, self.evaluate_batch, loader, move, self.model.init_batch_size, self._seed)
+        if self.trainer.world_size > 1:
+            broadcast_from_rank_zero(self.model)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        seed = seed_for("train", self._seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
+        seed_generators(seed, self.device)
+
+    def on_validation_epoch_start(self) -> None:
+        self._validation_sums = {}
+        self._validation_count = 0
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        x, y = batch
+        with seeded(seed_for("validation", self._seed, batch_idx, self.global_rank), self.device):
+            metrics = self.evaluate_batch(x, y)
+        for name, value in metrics.items():
+            self._validation_sums[name] = self._validation_sums.get(name, 0.0) + float(value) * len(x)
+        self._validation_count += len(x)
+
+    def on_validation_epoch_end(self) -> None:
+        # Sums and counts, since the ranks may hold unequal numbers of samples.
+        totals = torch.tensor([*self._validation_sums.values(), self._validation_count], dtype=torch.float64)
+        if self.trainer.world_size > 1:
+            totals = self.trainer.strategy.reduce(totals.to(self.device), reduce_op="sum")
+        *sums, count = totals.tolist()
+        means = {f"val/{n}": s / count for n, s in zip(self._validation_sums, sums, strict=True)}
+        record(self.trainer, means)
+
+
+def parameters_of(optimizer: Optimizer) -> list[Tensor]:
+    """All parameters that `optimizer` updates."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _listed(found: Any) -> list[Any]:
+    """Lightning hands over a single optimiser or scheduler as it is."""
+    return list(found) if isinstance(found, list | tuple) else [found]
