@@ -102,6 +102,7 @@ def _beginning(
         "name": config["name"],
         "status": "running",
         "seed": config["seed"],
+        "published": config.get("published"),
         "parameters": sum(p.numel() for p in parts.module.model.parameters() if p.requires_grad),
         "wandb_id": wandb_id,
         **now,

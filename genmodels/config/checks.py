@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from genmodels.config.combinations import combination_errors, kind_errors
 from genmodels.config.hints import Node
@@ -17,6 +17,31 @@ class Evaluation:
     importance_samples: int
     max_images: int | None
     batch_size: int
+
+
+@dataclass
+class Published:
+    """The figure that an experiment reproduces, as its source gives it.
+
+    Attributes:
+        metric: the figure's name: bits_per_dim; nll (nats of a vector or image, lower is better); one of its own where
+            it is measured in a way that ours do not compare with, such as log_likelihood_logit_space.
+        value: the figure.
+        source: paper and table, or the code's README; what was done to the figure, if anything (sign turned).
+        status: confirmed (read in the paper, in its code, or in a published table that cites it), second_hand (in
+            somebody's transcription) or recalled (from memory: not to be printed without saying so).
+        standard_error: one, in the figure's unit.
+        unit: where the metric's name does not tell it.
+        protocol: how it was measured, where that is not as here.
+    """
+
+    metric: str
+    value: float
+    source: str
+    status: Literal["confirmed", "second_hand", "recalled"]
+    standard_error: float | None = None
+    unit: Literal["bits/dim", "nats"] | None = None
+    protocol: str | None = None
 
 
 @dataclass
@@ -38,6 +63,7 @@ class TrainConfig:
     trainer: Node
     logger: Node
     callbacks: dict[str, Node | None] | None
+    published: Published | None = None  # configs of older runs lack it
 
 
 # By path, what the composition passes to the target itself.

@@ -79,6 +79,8 @@ def describe(hint: Any) -> str:
         return f"a list (each {describe(arguments[0])})" if arguments else "a list"
     if isinstance(origin, type) and issubclass(origin, PurePath):
         return "a path"
+    if dataclasses.is_dataclass(origin):
+        return f"a mapping of {', '.join(field.name for field in dataclasses.fields(origin))}"
     made = "" if origin is Node else f" that makes a {getattr(origin, '__name__', origin)}"
     return f"{_OBJECT}{made}"
 

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, UnionType
 from typing import Any
 
 from genmodels.config.hints import describe, matches
@@ -57,14 +57,20 @@ def unknown_key(path: str, key: str, known: set[str]) -> str:
 def _value_errors(value: Any, hint: Any, path: str, supplied: Supplied) -> Iterator[str]:
     if is_node(value):
         yield from _node_errors(value, path, supplied)
-    elif isinstance(value, Mapping) and dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        yield from argument_errors(hint, value, path, supplied)
+    elif isinstance(value, Mapping) and (record := _dataclass_among(hint)):
+        yield from argument_errors(record, value, path, supplied)
         return
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _value_errors(item, Any, f"{path}.{key}", supplied)
     if not matches(value, hint):
         yield f"{path} must be {describe(hint)}, got {_show(value)}"
+
+
+def _dataclass_among(hint: Any) -> type | None:
+    """The dataclass that `hint` is or names among its options (`Published | None`)."""
+    options = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return next((o for o in options if isinstance(o, type) and dataclasses.is_dataclass(o)), None)
 
 
 def _node_errors(node: Mapping[str, Any], path: str, supplied: Supplied) -> Iterator[str]:
