@@ -153,9 +153,7 @@ def test_a_bare_number_is_no_figure() -> None:
 def test_an_experiment_of_the_users_own_is_checked_too(tmp_path: Path) -> None:
     file = tmp_path / "experiment" / "mine.yaml"
     file.parent.mkdir()
-    file.write_text(
-        "# @package _global_\npublished:\n  metric: bits_per_dim\n  value: 2.5\n  source: ours\n  status: done\n"
-    )
+    file.write_text("# @package _global_\n" + yaml.safe_dump({"published": {**RIGHT, "status": "done"}}))
     with pytest.raises(UserError, match=r"^published\.status must be one of .*, got 'done'$"):
         check(compose([f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine"]))
 
