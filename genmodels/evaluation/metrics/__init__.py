@@ -1,6 +1,6 @@
 """Figures about a trained model, one file each."""
 
-from genmodels.evaluation.metrics.figure import Figure
+from genmodels.evaluation.metrics.figure import Figure, mean_with_error
 from genmodels.evaluation.metrics.likelihood import Likelihood
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.evaluation.metrics.reverse_kl import ReverseKLDivergence

@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
-from genmodels.errors import Interrupted
+from genmodels.errors import Interrupted, UserError
 from genmodels.training.checkpoint_io import link_atomically, remove_leftovers
 from genmodels.training.position import is_last_step, is_mid_accumulation, validation_follows
 
@@ -87,6 +87,11 @@ def _selecting(trainer: pl.Trainer, pl_module: Any) -> float | None:
     if pl_module.selection is None:
         return None
     name, direction = pl_module.selection
+    if f"val/{name}" not in trainer.callback_metrics:
+        raise UserError(
+            f"{type(pl_module.objective).__name__} selects weights by {name}, which is not among the figures of a "
+            f"validation: {', '.join(key for key in trainer.callback_metrics if key.startswith('val/'))}"
+        )
     value = float(trainer.callback_metrics[f"val/{name}"])
     return value if direction == "lower" else -value
 
