@@ -1,6 +1,5 @@
 """The masks of PixelRNN (van den Oord et al. 2016, Section 3.4) on convolutions written out in full."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

@@ -3,13 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from golden.fixed import filled, images
-from golden.masks import State, masked_conv, output_layers
-from golden.scores import categorical
 from torch import Tensor
 
 from genmodels.distributions import Categorical
 from genmodels.models import GatedPixelCNN
+from golden.fixed import filled, images
+from golden.masks import State, masked_conv, output_layers
+from golden.scores import categorical
 
 LEVELS, CLASSES, LAYERS = 4, 3, 3
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from golden.fixed import filled, images
-from golden.masks import State, masked_conv, output_layers
-from golden.scores import categorical
 from torch import Tensor
 
 from genmodels.distributions import Categorical
 from genmodels.models import PixelCNN
+from golden.fixed import filled, images
+from golden.masks import State, masked_conv, output_layers
+from golden.scores import categorical
 
 LEVELS = 4
 
