@@ -58,6 +58,8 @@ def test_conditionals_and_likelihood_are_the_papers(colours: int, conditional: b
     w, x, y = model.state_dict(), images(shape, LEVELS), torch.tensor([2, 0]) if conditional else None
     assert w["layers.0.above.weight"].shape[2:] == (2, 5)  # the rows above, not the pixel's own
     assert w["layers.1.above.weight"].shape[2:] == (2, 3)  # down to the current row of features that see rows above
+    assert "output.1.weight" in w
+    assert "output.2.weight" not in w
     expected = _by_the_paper(w, x, y, colours)
     with torch.set_grad_enabled(gradient):
         torch.testing.assert_close(model.conditionals(x, y), expected, rtol=1e-10, atol=1e-10)

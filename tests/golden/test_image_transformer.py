@@ -106,6 +106,7 @@ def _float64():
 def test_conditionals_and_likelihood_are_the_official_codes(head: str, block_length: int, conditional: bool) -> None:
     """Of 36 colours or 12 pixels: many blocks, the last one cut short or not, two, and one."""
     model = _model(head, block_length, conditional)
+    assert ("head.bias" in model.state_dict()) == (head == "CAT")
     x, y = images(SHAPE, LEVELS), torch.tensor([2, 0]) if conditional else None
     expected = _by_the_official_code(model.state_dict(), x, y, block_length)
     torch.testing.assert_close(model.conditionals(x, y), expected, rtol=1e-10, atol=1e-10)

@@ -72,12 +72,12 @@ class _OfficialCode:
 
     def down_shifted(self, x: Tensor, name: str, **kwargs: float) -> Tensor:
         height, width = self.w[f"net.{name}.weight"].shape[2:]
-        assert name in ("first_above", "first_u") or (height, width) == (2, 3)
+        assert (height, width) == ((1, 3) if name == "first_above" else (2, 3))
         return self.conv(F.pad(x, ((width - 1) // 2, (width - 1) // 2, height - 1, 0)), name, **kwargs)
 
     def down_right_shifted(self, x: Tensor, name: str, **kwargs: float) -> Tensor:
         height, width = self.w[f"net.{name}.weight"].shape[2:]
-        assert name == "first_left" or (height, width) == (2, 2)
+        assert (height, width) == ((2, 1) if name == "first_left" else (2, 2))
         return self.conv(F.pad(x, (width - 1, 0, height - 1, 0)), name, **kwargs)
 
     def down_shifted_deconv(self, x: Tensor, name: str) -> Tensor:

@@ -98,6 +98,8 @@ def test_conditionals_and_likelihood_are_the_papers(kind: str, colours: int, res
         kind, (2, 2 * width, 4 * width)
     )
     assert w["first.weight"].shape == (2 * width, colours, 4, 7)
+    assert "output.2.weight" in w
+    assert "output.3.weight" not in w
     expected = _by_the_paper(w, x, kind, colours, residual, skip)
     torch.testing.assert_close(model.conditionals(x), expected, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(model.log_prob(x), categorical(expected, x), rtol=1e-10, atol=1e-10)
