@@ -5,6 +5,7 @@ dense layer with learned positions ("DMOL").
 """
 
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from genmodels.models import ImageTransformer
 from golden.fixed import filled, images
 from golden.scores import categorical, logistic_mixture
 
-SHAPE, LEVELS, LAYERS, WIDTH, HIDDEN, HEADS, CHANNELS = (3, 3, 4), 5, 2, 8, 10, 2, 6
+SHAPE, LEVELS, LAYERS, WIDTH, HIDDEN, HEADS, CHANNELS = (3, 3, 4), 5, 2, 16, 10, 2, 6
 CLASSES, DROPOUT, COMPONENTS = 3, 0.3, 2
 State = dict[str, Tensor]
 
@@ -94,7 +95,7 @@ def _model(head: str, block_length: int, conditional: bool = False, dropout: flo
 
 
 @pytest.fixture(autouse=True)
-def _float64():
+def _float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

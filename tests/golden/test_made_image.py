@@ -77,15 +77,15 @@ def test_orders_and_degrees_are_drawn_as_in_the_paper() -> None:
     assert (w["net.places"].sort(dim=1).values == torch.arange(1, 7)).all()
     first, second = w["net.degrees0"], w["net.degrees1"]
 
-    def is_uniform(degrees: Tensor, smallest: int) -> None:
+    def check_uniform(degrees: Tensor, smallest: int) -> None:
         share = torch.bincount(degrees.flatten(), minlength=7)[1:] / degrees.numel()
         expected = torch.tensor([1 / (6 - smallest) if smallest <= degree < 6 else 0.0 for degree in range(1, 7)])
         margin = 4.5 * (expected * (1 - expected) / degrees.numel()).sqrt()
         assert ((share - expected).abs() <= margin).all()
 
-    is_uniform(first, 1)
+    check_uniform(first, 1)
     for smallest in range(1, 6):
-        is_uniform(second[first.min(dim=1).values == smallest], smallest)
+        check_uniform(second[first.min(dim=1).values == smallest], smallest)
     # Every dimension is as often at every place.
     counts = torch.nn.functional.one_hot(w["net.places"].long() - 1, 6).sum(dim=0) / orders
     assert (counts - 1 / 6).abs().max() < 4.5 * math.sqrt(1 / 6 * 5 / 6 / orders)

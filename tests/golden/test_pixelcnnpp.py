@@ -1,5 +1,7 @@
 """PixelCNN++ by its official code (github.com/openai/pixel-cnn: model.py, nn.py), in float64."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -90,7 +92,7 @@ class _OfficialCode:
     def conv(self, x: Tensor, name: str, stride: int = 1, init_scale: float = 1.0) -> Tensor:
         return self.normalized(name, lambda kernel: F.conv2d(x, kernel, stride=stride), init_scale)
 
-    def normalized(self, name: str, convolved, init_scale: float = 1.0) -> Tensor:
+    def normalized(self, name: str, convolved: Callable[[Tensor], Tensor], init_scale: float = 1.0) -> Tensor:
         """With the kernel g V / |V|, and at the start g = init_scale / deviation, b = -mean * g."""
         v = self.w[f"net.{name}.weight"]
         out = convolved(v / v.square().sum(dim=(1, 2, 3), keepdim=True).sqrt())
