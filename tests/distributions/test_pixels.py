@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
@@ -94,48 +93,6 @@ def test_the_ends_of_the_noise_give_values_of_the_data(likelihood: PixelLikeliho
     params = _params(likelihood, batch=50).float()
     drawn = likelihood.sample(params, torch.full((50, likelihood.num_noises, 1, 1), noise))
     assert ((drawn >= 0) & (drawn < likelihood.levels)).all()
-
-
-def _official_log_prob(params: Tensor, v: Tensor, num_components: int) -> Tensor:
-    """discretized_mix_logistic_loss of openai/pixel-cnn, as its three branches and layout are described."""
-    m = num_components
-    logits, rest = params[:, :m], params[:, m:].reshape(len(params), 3, 3 * m, *params.shape[2:])
-    means, log_scales, coefficients = rest[:, :, :m], rest[:, :, m : 2 * m].clamp(min=-7), rest[:, :, 2 * m :].tanh()
-    x = (v.double() - 127.5) / 127.5
-    red, green, blue = (x[:, c, None] for c in range(3))
-    centred = torch.stack(
-        (
-            red - means[:, 0],
-            green - means[:, 1] - coefficients[:, 0] * red,
-            blue - means[:, 2] - coefficients[:, 1] * red - coefficients[:, 2] * green,
-        ),
-        dim=1,
-    )
-    upper, lower = ((centred + h) / log_scales.exp() for h in (1 / 255, -1 / 255))
-    inside = (upper.sigmoid() - lower.sigmoid()).clamp(min=1e-300).log()
-    values = torch.where(v[:, :, None] == 255, F.logsigmoid(-lower), inside)
-    values = torch.where(v[:, :, None] == 0, F.logsigmoid(upper), values)
-    return (values.sum(dim=1) + logits.log_softmax(dim=1)).logsumexp(dim=1)
-
-
-def test_it_is_the_official_formula_where_that_is_exact() -> None:
-    torch.manual_seed(0)
-    likelihood = LogisticMixture((3, 4, 4), 256, num_components=5)
-    params = torch.randn(64, likelihood.num_params, 4, 4, dtype=torch.float64)
-    params[:, 5:].unflatten(1, (3, -1))[:, :, 5:10] *= 0.3  # scales for which the plain difference has its digits
-    v = torch.randint(0, 256, (64, 3, 4, 4))
-    v[:8], v[8:16] = 0, 255
-    expected = _official_log_prob(params, v, 5)
-    torch.testing.assert_close(likelihood.log_prob(params, v), expected, atol=1e-8, rtol=1e-8)
-
-
-def test_scales_are_no_smaller_than_e_to_the_minus_seven() -> None:
-    likelihood = LogisticMixture((1, 1, 1), 256, num_components=1)
-    x = torch.full((1, 1, 1, 1), 100)
-    narrow, narrowest = (
-        likelihood.log_prob(torch.tensor([0.0, -0.2, log_scale]).view(1, 3, 1, 1), x) for log_scale in (-7.0, -9.0)
-    )
-    assert torch.equal(narrow, narrowest)
 
 
 def test_extreme_parameters_give_finite_scores_and_gradients() -> None:

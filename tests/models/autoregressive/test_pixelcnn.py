@@ -2,12 +2,9 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from genmodels.distributions import Bernoulli, Categorical
 from genmodels.models import PixelCNN
-from genmodels.networks.causal_conv import MaskedConv2d
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
@@ -27,30 +24,6 @@ def test_the_blind_spot_is_a_wedge_to_the_upper_right(num_layers: int) -> None:
         right = 3 + min(above - 1, num_layers) if above else -1
         expected[row - above] = (columns >= column - 3 - num_layers) & (columns <= column + right)
     assert torch.equal(reached, expected)
-
-
-def test_it_is_table_1_of_the_paper() -> None:
-    torch.manual_seed(0)
-    shape = (1, 6, 7)
-    model = PixelCNN(shape, Categorical(shape, 5), 2, 6, 8).double()
-    x = torch.randint(0, 5, (3, *shape))
-
-    def conv(layer: MaskedConv2d, h: Tensor) -> Tensor:
-        """With all rows of the kernel, and the mask written out."""
-        kernel = F.pad(layer.weight, (0, 0, 0, layer.kernel_size[0] - 1))
-        middle = [n // 2 for n in kernel.shape[2:]]
-        seen = torch.arange(kernel[0, 0].numel()).view(kernel.shape[2:])
-        last = seen[middle[0], middle[1]] - int(layer is model.first)
-        return F.conv2d(h, kernel * (seen <= last), layer.bias, padding=middle)
-
-    h = conv(model.first, x.double() / 2 - 1)
-    for block in model.blocks:
-        inside = conv(block.narrow, F.relu(h))
-        inside = conv(block.look, F.relu(inside))
-        h = h + conv(block.widen, F.relu(inside))
-    for layer in model.output:
-        h = conv(layer, F.relu(h))
-    torch.testing.assert_close(model.conditionals(x), h)
 
 
 def test_number_of_parameters_at_the_size_for_cifar10() -> None:

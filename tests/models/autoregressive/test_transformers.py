@@ -127,46 +127,6 @@ def test_dropout_acts_in_training_alone() -> None:
         assert torch.equal(model.log_prob(x), model.log_prob(x)), name
 
 
-def test_the_image_transformer_starts_as_tensor2tensor() -> None:
-    """Variance gain / (mean of inputs and outputs), gain 0.2; embeddings are multiplied by sqrt(width)."""
-    width, hidden, levels = 64, 256, 256
-    shape = (3, 8, 8)
-    model = ImageTransformer(shape, Categorical(shape, levels), 1, width, hidden, 4)
-    (block,) = model.blocks
-    for weight, fans in (
-        (block.widen.weight, width + hidden),
-        (block.narrow.weight, width + hidden),
-        (block.attention.query_key_value.weight, 2 * width),
-        (block.attention.output.weight, 2 * width),
-        (model.head.weight, width + levels),
-    ):
-        assert weight.var().item() == pytest.approx(0.2 / (fans / 2), rel=0.1)
-        assert weight.abs().max() <= (3 * 0.2 / (fans / 2)) ** 0.5  # uniform
-    embedded = model.embed(torch.randint(0, levels, (16, *shape)))
-    assert embedded.var().item() == pytest.approx(width * 0.2 / ((3 * levels + width) / 2), rel=0.1)
-
-
-def test_sinusoids_are_those_of_tensor2tensor() -> None:
-    """Wavelengths in a geometric progression from 2 pi to 10^4 2 pi, a half of the channels for either axis."""
-    shape, width = (1, 5, 7), 16
-    table = ImageTransformer(shape, Categorical(shape, 2), 1, width, 8, 2).positions().view(5, 7, width)
-    for row, column, frequency in ((0, 3, 0), (4, 6, 1), (2, 5, 3)):
-        for first, place in ((0, row), (width // 2, column)):
-            angle = place * 10_000.0 ** (-frequency / (width // 4 - 1))
-            got = table[row, column, [first + frequency, first + width // 4 + frequency]]
-            torch.testing.assert_close(got, torch.tensor([angle, angle + torch.pi / 2]).sin())
-
-
-def test_gpt_starts_as_gpt2() -> None:
-    """N(0, 0.02), and N(0, 0.02 / sqrt(2 layers)) where a residual branch ends."""
-    model = GPT((1, 8, 8), Categorical((1, 8, 8), 256), 8, 64, 4)
-    for block in model.blocks:
-        for weight in (block.attention.output.weight, block.narrow.weight):
-            assert weight.std().item() == pytest.approx(0.02 / 4, rel=0.1)
-        for weight in (block.attention.query_key_value.weight, block.widen.weight, model.value.weight):
-            assert weight.std().item() == pytest.approx(0.02, rel=0.1)
-
-
 @pytest.mark.parametrize(("num_layers", "width", "millions"), [(24, 512, 76), (36, 1024, 455), (48, 1536, 1362)])
 def test_image_gpt_has_its_published_size(num_layers: int, width: int, millions: int) -> None:
     """The paper's figures (recalled), for 1024 tokens of 512 colours; here 32 + 32 + 1 positions in place of 1024."""
