@@ -2,6 +2,7 @@
 
 from genmodels.bijections.actnorm import ActNorm
 from genmodels.bijections.actnorm_conv1x1 import ActNormConv1x1
+from genmodels.bijections.affine import Affine, GaussianConditional, ScaleShift, SigmoidAffine, Standardize, TanhAffine
 from genmodels.bijections.autoregressive import Autoregressive
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.batch_norm import FlowBatchNorm
@@ -9,10 +10,9 @@ from genmodels.bijections.column_split import ColumnSplit
 from genmodels.bijections.compose import Compose, Inverse
 from genmodels.bijections.conv1x1 import InvertibleConv1x1
 from genmodels.bijections.coupling import Coupling, MaskedCoupling, checkerboard
-from genmodels.bijections.elementwise import Additive, Elementwise, GaussianConditional, SigmoidAffine, TanhAffine
-from genmodels.bijections.gaussian import LearnedTopPrior, Standardize
+from genmodels.bijections.elementwise import Additive, Elementwise
 from genmodels.bijections.linear import PLU, QR, Diagonal, Linear, Triangular
-from genmodels.bijections.mixture_logistic import MixtureLogistic, ScaleShift
+from genmodels.bijections.mixture_logistic import MixtureLogistic
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
 from genmodels.bijections.planar import Planar
@@ -21,4 +21,5 @@ from genmodels.bijections.preprocessing import Flattened, Logit, Shift
 from genmodels.bijections.radial import Radial
 from genmodels.bijections.scale import Scale
 from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
+from genmodels.bijections.top_prior import LearnedTopPrior
 from genmodels.bijections.whole_set_norm import WholeSetBatchNorm

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from genmodels.bijections.base import Bijection, sum_per_sample
 from genmodels.bijections.elementwise import Elementwise
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 
 
 class Autoregressive(Bijection):

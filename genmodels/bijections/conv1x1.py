@@ -5,18 +5,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
-from genmodels.networks.eval_cache import KeepsValues
+from genmodels.bijections.lu_matrix import LUMatrix
+from genmodels.networks.eval_cache import CachesInEval
 
 
-class InvertibleConv1x1(KeepsValues, Bijection):
+class InvertibleConv1x1(LUMatrix, CachesInEval, Bijection):
     """A learned matrix across the channels of every pixel.
 
         z_hw = W x_hw,   log|det| = H * W * log|det W|
 
     Starts as a random rotation, or close to the identity. Two forms: `full` keeps W and takes its log-determinant by
-    `slogdet`, O(C^3), as the official code does by default; `lu` keeps W = P L (U + diag(s)), Equation (10) of the
-    paper, in one C x C matrix: below the diagonal L, above it U, on it log|s|, with P and sign(s) fixed. Its
-    log-determinant is a sum, it cannot become singular, and it has exactly as many parameters as W.
+    `slogdet`, O(C^3), as the official code does by default; `lu` keeps its factors, Equation (10) of the paper, see
+    `LUMatrix`.
 
     The inverse matrix is kept while parameters do not change (sampling inverts each layer once, not once a batch).
 
@@ -26,20 +26,13 @@ class InvertibleConv1x1(KeepsValues, Bijection):
     Shapes: x, z [B, channels, H, W]. The product runs in the input's precision also under autocast.
     """
 
-    permutation: Tensor
-    sign: Tensor
-
     def __init__(self, channels: int, *, lu: bool = True, identity_noise: float | None = None) -> None:
         super().__init__()
         noise = torch.randn(channels, channels)
         start = torch.linalg.qr(noise).Q if identity_noise is None else torch.eye(channels) + identity_noise * noise
         self.lu = lu
         if lu:
-            permutation, lower, upper = torch.linalg.lu(start)
-            diagonal = upper.diagonal()
-            self.register_buffer("permutation", permutation)
-            self.register_buffer("sign", diagonal.sign())
-            self.weight = nn.Parameter(lower.tril(-1) + upper.triu(1) + diagonal.abs().log().diag())
+            self.start_from(start)
         else:
             self.weight = nn.Parameter(start)
 
@@ -51,32 +44,21 @@ class InvertibleConv1x1(KeepsValues, Bijection):
 
     def matrix(self) -> Tensor:
         """W, [channels, channels]."""
-        if not self.lu:
-            return self.weight
-        lower, upper = self._factors()
-        return self.permutation @ lower @ upper
-
-    def _factors(self) -> tuple[Tensor, Tensor]:
-        identity = torch.eye(len(self.weight), dtype=self.weight.dtype, device=self.weight.device)
-        diagonal = self.sign * self.weight.diagonal().exp()
-        return self.weight.tril(-1) + identity, self.weight.triu(1) + diagonal.diag()
+        return self.product() if self.lu else self.weight
 
     def log_det(self, x: Tensor) -> Tensor:
         """log|det dz/dx| for inputs like x, [B]."""
-        log_det = self.weight.diagonal().sum() if self.lu else torch.linalg.slogdet(self.weight).logabsdet
+        log_det = self.log_det_of_product() if self.lu else torch.linalg.slogdet(self.weight).logabsdet
         return (x.shape[2] * x.shape[3] * log_det).expand(x.shape[0])
 
     def inverse_matrix(self) -> Tensor:
         """W^-1, [channels, channels]; kept in `eval()`."""
-        return self.kept(self._invert, self.weight)
+        return self.cached(self._invert, self.weight)
 
     def _invert(self) -> Tensor:
-        # Double precision: once a layer, so it costs nothing, and it keeps the round trip tight at 1e-6.
-        if not self.lu:
-            return torch.linalg.inv(self.weight.double()).to(self.weight.dtype)
-        lower, upper = (factor.double() for factor in self._factors())
-        right = torch.linalg.solve_triangular(lower, self.permutation.T.double(), upper=False, unitriangular=True)
-        return torch.linalg.solve_triangular(upper, right, upper=True).to(self.weight.dtype)
+        if self.lu:
+            return self.inverse_of_product()
+        return torch.linalg.inv(self.weight.double()).to(self.weight.dtype)
 
 
 def multiply_channels(matrix: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:

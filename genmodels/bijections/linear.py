@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection
-from genmodels.networks.eval_cache import KeepsValues
+from genmodels.bijections.lu_matrix import LUMatrix
+from genmodels.networks.eval_cache import CachesInEval
 
 
-class Linear(KeepsValues, Bijection):
+class Linear(CachesInEval, Bijection):
     """z = W x + b, log|det| = log|det W|.
 
     The inverse matrix is kept in `eval()`: sampling inverts each layer once, not once a batch.
@@ -45,7 +46,7 @@ class Linear(KeepsValues, Bijection):
         """W^-1, [features, features]."""
 
     def _inverse_matrix(self) -> Tensor:
-        return self.kept(self._invert, *self.parameters())
+        return self.cached(self._invert, *self.parameters())
 
 
 class Diagonal(Linear):
@@ -94,40 +95,24 @@ class Triangular(Linear):
         return torch.linalg.solve_triangular(self.matrix(), _identity(self.bias), upper=self.upper)
 
 
-class PLU(Linear):
-    """W = P L U: a fixed permutation, L unit-lower, U upper with diagonal sign * exp(s).
+class PLU(LUMatrix, Linear):
+    """W = P L U: a fixed permutation, L unit-lower, U upper, see `LUMatrix`; starts as a random rotation.
 
-    Kingma & Dhariwal 2018, Equation (10), for vectors; see `InvertibleConv1x1` for pixels. P and the signs are those of
-    the random rotation that W starts as. L, U and s share one D x D matrix.
+    Kingma & Dhariwal 2018, Equation (10), for vectors; `InvertibleConv1x1` is the same for pixels.
     """
-
-    permutation: Tensor
-    sign: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__(features)
-        rotation = torch.linalg.qr(torch.randn(features, features)).Q
-        permutation, lower, upper = torch.linalg.lu(rotation)
-        diagonal = upper.diagonal()
-        self.register_buffer("permutation", permutation)
-        self.register_buffer("sign", diagonal.sign())
-        self.weight = nn.Parameter(lower.tril(-1) + upper.triu(1) + diagonal.abs().log().diag())
+        self.start_from(torch.linalg.qr(torch.randn(features, features)).Q)
 
     def matrix(self) -> Tensor:
-        lower, upper = self._factors()
-        return self.permutation @ lower @ upper
+        return self.product()
 
     def _log_det(self) -> Tensor:
-        return self.weight.diagonal().sum()
+        return self.log_det_of_product()
 
     def _invert(self) -> Tensor:
-        lower, upper = self._factors()
-        right = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
-        return torch.linalg.solve_triangular(upper, right, upper=True)
-
-    def _factors(self) -> tuple[Tensor, Tensor]:
-        diagonal = self.sign * self.weight.diagonal().exp()
-        return self.weight.tril(-1) + _identity(self.bias), self.weight.triu(1) + diagonal.diag()
+        return self.inverse_of_product()
 
 
 class QR(Linear):

@@ -1,32 +1,11 @@
-"""Flow++'s scalar transforms: a mixture-of-logistics CDF, its logit, then scale and shift (Ho et al. 2019)."""
+"""Flow++'s scalar transform: a mixture-of-logistics CDF, its logit, then scale and shift (Ho et al. 2019)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genmodels.bijections.affine import ScaleShift
 from genmodels.bijections.elementwise import Elementwise
-
-
-class ScaleShift(Elementwise):
-    """z = x * exp(tanh(a)) + b with (a, b) from h: what Flow++'s ablation puts in place of the mixture.
-
-    Ho et al. 2019, Section 4.2 ("affine coupling"); the tanh is the official code's.
-    """
-
-    num_parameters = 2
-
-    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self._parameters_from(h, x)
-        return x * log_scale.exp() + shift, log_scale
-
-    def inverse(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self._parameters_from(h, z)
-        return (z - shift) * torch.exp(-log_scale), -log_scale
-
-    def _parameters_from(self, h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        # A network under autocast hands over bfloat16; densities are computed in the data's precision.
-        raw, shift = h.to(x.dtype).chunk(2, dim=1)
-        return torch.tanh(raw), shift
 
 
 class MixtureLogistic(Elementwise):

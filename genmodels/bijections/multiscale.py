@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from genmodels.bijections.affine import Standardize
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.compose import Compose
 from genmodels.bijections.coupling import Coupling
-from genmodels.bijections.gaussian import Standardize
 
 
 class OnHalf(Bijection):

@@ -3,5 +3,5 @@
 from genmodels.distributions.base import Base, StandardLogistic, StandardNormal
 from genmodels.distributions.dequantization import Dequantization, UniformDequantization, VariationalDequantization
 from genmodels.distributions.logistic_mixture import LogisticMixture
-from genmodels.distributions.made_mog import MixtureMADE
+from genmodels.distributions.mixture_made import MixtureMADE
 from genmodels.distributions.pixels import Bernoulli, Categorical, PixelLikelihood

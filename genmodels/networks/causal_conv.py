@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genmodels.networks.eval_cache import KeepsValues
+from genmodels.networks.eval_cache import CachesInEval
 
 
 class Cache:
@@ -93,7 +93,7 @@ def as_matrix(kernel: Tensor) -> Tensor:
     return kernel.permute(0, 3, 2, 1).flatten(1)
 
 
-class CausalConv2d(KeepsValues):
+class CausalConv2d(CachesInEval):
     """A convolution whose kernel ends on the current row.
 
         sees="left"   and in that row on the current pixel (the "down-right shifted" convolution of PixelCNN++)
@@ -212,7 +212,7 @@ class MaskedConv2d(CausalConv2d):
     def kernel(self) -> Tensor:
         if not self.masks:
             return self.weight
-        return self.kept(lambda: self.weight * self.mask, self.weight)
+        return self.cached(lambda: self.weight * self.mask, self.weight)
 
 
 class MaskedOutput(nn.ModuleList):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 Value = TypeVar("Value")
 
 
-class KeepsValues(nn.Module):
+class CachesInEval(nn.Module):
     """A module that keeps a value computed from its tensors while it is in `eval()` and no gradient is asked for.
 
     The value is forgotten with every `train()` and `eval()`: a fused optimiser's step changes parameters without
@@ -17,18 +17,18 @@ class KeepsValues(nn.Module):
     tensor's storage and dtype of a move.
     """
 
-    _kept: tuple[list[Any], Any] | None = None
+    _cached: tuple[list[Any], Any] | None = None
 
     def train(self, mode: bool = True) -> Any:
-        """As of every module; forgets the kept value."""
-        self._kept = None
+        """As of every module; forgets the cached value."""
+        self._cached = None
         return super().train(mode)
 
-    def kept(self, compute: Callable[[], Value], *tensors: Tensor) -> Value:
+    def cached(self, compute: Callable[[], Value], *tensors: Tensor) -> Value:
         """`compute()`, or what it returned before if `tensors` have not changed since."""
         if self.training or torch.is_grad_enabled():
             return compute()
         key = [(tensor._version, tensor.data_ptr(), tensor.dtype) for tensor in tensors]
-        if self._kept is None or self._kept[0] != key:
-            self._kept = (key, compute())
-        return self._kept[1]
+        if self._cached is None or self._cached[0] != key:
+            self._cached = (key, compute())
+        return self._cached[1]

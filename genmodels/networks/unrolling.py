@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-class Staircase:
+class StepwiseLayer:
     """The unmasked part of a layer: for each step the rows of weight and bias, and the columns, that enter.
 
     Args:
@@ -36,7 +36,7 @@ class Unrolling:
 
     def __init__(
         self,
-        layers: Sequence[Staircase],
+        layers: Sequence[StepwiseLayer],
         activation: Callable[[Tensor], Tensor],
         batch: int,
         shifts: Sequence[Tensor | None] | None = None,
@@ -63,7 +63,7 @@ class _Rows:
         shift: [B, units] added to the bias, or None.
     """
 
-    def __init__(self, layer: Staircase, shift: Tensor | None, batch: int) -> None:
+    def __init__(self, layer: StepwiseLayer, shift: Tensor | None, batch: int) -> None:
         self._layer = layer
         self._in_place = not torch.is_grad_enabled()
         bias = layer.bias if shift is None else layer.bias + shift.t()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.bijections import Autoregressive, Compose, Coupling, GaussianConditional, Inverse, Standardize
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 
 
 def _layer(order: Tensor | None = None, features: int = 6) -> Autoregressive:

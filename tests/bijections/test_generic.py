@@ -49,7 +49,7 @@ from genmodels.bijections import (
 from genmodels.models.flows.glow_net import GlowNet
 from genmodels.models.flows.realnvp_net import RealNVPNet
 from genmodels.networks.conv import ZeroConv2d
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 from genmodels.networks.mlp import MLP
 
 MASK = checkerboard(2, 4)

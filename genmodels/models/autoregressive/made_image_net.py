@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genmodels.networks.eval_cache import KeepsValues
-from genmodels.networks.made import ACTIVATIONS
-from genmodels.networks.unrolling import Staircase, Unrolling
+from genmodels.networks.eval_cache import CachesInEval
+from genmodels.networks.made_net import ACTIVATIONS
+from genmodels.networks.unrolling import StepwiseLayer, Unrolling
 
 
-class ManyOrdersMADE(KeepsValues):
+class ManyOrdersMADE(CachesInEval):
     """h_i = net_k(x_j for all j before i in order k), for all i in one pass; k = 0 .. K - 1 share the weights.
 
     Every k has a random order and random degrees of the hidden units, uniform from the smallest degree of the layer
@@ -69,10 +69,10 @@ class ManyOrdersMADE(KeepsValues):
 
     def unrolling(self, k: int, batch: int) -> Unrolling:
         """The outputs of one step of order k after the other, for `batch` inputs."""
-        staircases, direct = self.kept(lambda: self._cut(k), *self.parameters(), *self._degrees(k))
-        return Unrolling(staircases, self.activation, batch, direct=direct)
+        layers, direct = self.cached(lambda: self._cut(k), *self.parameters(), *self._degrees(k))
+        return Unrolling(layers, self.activation, batch, direct=direct)
 
-    def _cut(self, k: int) -> tuple[list[Staircase], list[Tensor] | None]:
+    def _cut(self, k: int) -> tuple[list[StepwiseLayer], list[Tensor] | None]:
         """Step d: in each hidden layer the units of degree d, which see d inputs; then the outputs of one dimension."""
         order, hidden = self.order(k), self._degrees(k)[1:]
         outputs = (order[:, None] + self.features * torch.arange(self.outputs_per_dim).to(order)).flatten()
@@ -84,11 +84,11 @@ class ManyOrdersMADE(KeepsValues):
             layer.weight[to][:, of] for layer, (of, to) in zip(self._layers(), itertools.pairwise(units), strict=True)
         ]
         biases = [cast(Tensor, layer.bias)[to] for layer, to in zip(self._layers(), units[1:], strict=True)]
-        staircases = [Staircase(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
+        layers = [StepwiseLayer(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
         if self.direct is None:
-            return staircases, None
+            return layers, None
         direct = self.direct.weight[outputs][:, order].split(self.outputs_per_dim)
-        return staircases, [weight[:, :step] for step, weight in enumerate(direct)]
+        return layers, [weight[:, :step] for step, weight in enumerate(direct)]
 
     def _layers(self) -> list["_LinearByDegrees"]:
         return cast(list[_LinearByDegrees], list(self.layers))
@@ -98,7 +98,7 @@ class ManyOrdersMADE(KeepsValues):
         return [self.places[k], *(getattr(self, f"degrees{layer}")[k] for layer in range(len(self.layers) - 1))]
 
 
-class _LinearByDegrees(KeepsValues):
+class _LinearByDegrees(CachesInEval):
     """A linear map of which a unit sees the inputs of its own degree or less, or of less; starts as `MaskedLinear`."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
@@ -114,7 +114,7 @@ class _LinearByDegrees(KeepsValues):
             # As numbers: a product with booleans takes longer.
             return (self.weight.unflatten(0, (-1, len(above))) * seen.to(self.weight.dtype)).flatten(0, 1)
 
-        return F.linear(x, self.kept(masked, self.weight, above, below), self.bias)
+        return F.linear(x, self.cached(masked, self.weight, above, below), self.bias)
 
 
 def _hidden_degrees(hidden: Sequence[int], features: int) -> list[Tensor]:

@@ -9,7 +9,7 @@ from genmodels.distributions import Dequantization, MixtureMADE
 from genmodels.errors import UserError
 from genmodels.models.flows.autoregressive_stack import from_data
 from genmodels.models.flows.flow import Flow
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 
 
 class MADE(Flow):

@@ -13,7 +13,7 @@ from genmodels.distributions import Base, Dequantization
 from genmodels.errors import UserError
 from genmodels.models.flows.autoregressive_stack import alternating_order, from_data
 from genmodels.models.flows.flow import Flow, conditional_classes
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 
 
 class MAF(Flow):

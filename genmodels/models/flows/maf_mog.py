@@ -8,7 +8,7 @@ from genmodels.distributions import Dequantization, MixtureMADE
 from genmodels.errors import UserError
 from genmodels.models.flows.autoregressive_stack import alternating_order
 from genmodels.models.flows.maf import MAF
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 
 
 class MAFMoG(MAF):

@@ -8,7 +8,7 @@ from genmodels.bijections import WholeSetBatchNorm
 from genmodels.distributions import MixtureMADE
 from genmodels.errors import UserError
 from genmodels.models import IAF, MADE, MAF, Flow, FlowPPDequantization, MAFMoG
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 
 PLANE = {
     "made": lambda: MADE((2,), None, width=8, activation="tanh"),

@@ -1,36 +1,14 @@
-"""Learned Gaussian priors as bijections: standardise, and what remains is standard normal.
+"""Glow's learned prior of the last latent as a bijection."""
 
-    log N(v; mu, sigma) = log N((v - mu) / sigma; 0, 1) - log sigma
-
-so a prior with parameters (h) is the map v -> (v - mu(h)) / sigma(h) in front of a standard normal base. Written so,
-the latent of every flow is one standard-normal tensor, and temperature, interpolation and round trips need no
-knowledge of where a prior was learned.
-"""
-
-import torch
 from torch import Tensor, nn
 
+from genmodels.bijections.affine import Standardize
 from genmodels.bijections.base import Bijection, sum_per_sample
-from genmodels.bijections.elementwise import Elementwise
 from genmodels.networks.conv import ZeroConv2d
 
 
-class Standardize(Elementwise):
-    """z = (x - mu) / sigma with h = (mu, log sigma)."""
-
-    num_parameters = 2
-
-    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_sigma = h.to(x.dtype).chunk(2, dim=1)
-        return (x - mean) * torch.exp(-log_sigma), -log_sigma
-
-    def inverse(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_sigma = h.to(z.dtype).chunk(2, dim=1)
-        return z * log_sigma.exp() + mean, log_sigma
-
-
 class LearnedTopPrior(Bijection):
-    """Glow's prior of the last latent, N(mu, sigma), shared by all images or one for each class.
+    """Glow's prior of the last latent, N(mu, sigma), shared by all images or one for each class; see `Standardize`.
 
     Kingma & Dhariwal 2018, official code `prior` with --learntop and --ycond: mu and log sigma are a `ZeroConv2d`
     applied to an image of zeros, plus a linear map of the one-hot class. On zeros only the convolution's bias, its

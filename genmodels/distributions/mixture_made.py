@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genmodels.distributions.base import Base
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 
 
 class MixtureMADE(Base):

@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genmodels.networks.eval_cache import KeepsValues
+from genmodels.networks.eval_cache import CachesInEval
 from genmodels.networks.staircase import Cut, StaircaseLinear, cuts_of
-from genmodels.networks.unrolling import Staircase, Unrolling
+from genmodels.networks.unrolling import StepwiseLayer, Unrolling
 
 Activation = Callable[[Tensor], Tensor]
 # In place: what they overwrite, a linear map's result, nobody needs again.
 ACTIVATIONS: dict[str, Activation] = {"relu": torch.relu_, "tanh": torch.tanh_}
 
 
-class MaskedLinear(KeepsValues, nn.Linear):
+class MaskedLinear(CachesInEval, nn.Linear):
     """y = (mask * W) x + b; mask * W is kept in `eval()`.
 
     Starts with W ~ N(0, 1) / sqrt(in_features + 1) and b = 0, as in the official MAF code.
@@ -44,10 +44,10 @@ class MaskedLinear(KeepsValues, nn.Linear):
         # Small products pay on CPUs only, and autocast knows nothing of them.
         if torch.is_grad_enabled() and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
             return StaircaseLinear.apply(x, self.weight, self.bias, self.mask, self._cuts)
-        return F.linear(x, self.kept(lambda: self.weight * self.mask, self.weight, self.mask), self.bias)
+        return F.linear(x, self.cached(lambda: self.weight * self.mask, self.weight, self.mask), self.bias)
 
 
-class MADENet(KeepsValues):
+class MADENet(CachesInEval):
     """h_i = net(x_j for all j before i in `order`), for all i in one pass.
 
     Every input has the degree of its place in the order, 1 .. D; a hidden unit sees the units of the layer below of
@@ -137,17 +137,17 @@ class MADENet(KeepsValues):
             *[None] * (self._num_hidden - 1),
             None if to_outputs is None else to_outputs[:, self._outputs_by_step()],
         ]
-        unrolling = Unrolling(self._staircases(), self.activation, like.shape[0], shifts)
+        unrolling = Unrolling(self._stepwise_layers(), self.activation, like.shape[0], shifts)
         inputs = like.new_empty(0, like.shape[0])
         for step, i in enumerate(self.order.tolist()):
             inputs = torch.cat((inputs, choose(i, unrolling.outputs(step, inputs).t()).t()))
         return inputs[self.order.argsort()].t()
 
-    def _staircases(self) -> list[Staircase]:
+    def _stepwise_layers(self) -> list[StepwiseLayer]:
         """One for each layer; kept in `eval()`."""
-        return self.kept(self._cut, *self.parameters(), *self.buffers())
+        return self.cached(self._cut, *self.parameters(), *self.buffers())
 
-    def _cut(self) -> list[Staircase]:
+    def _cut(self) -> list[StepwiseLayer]:
         """Step d: in each hidden layer the units of degree d, which see d inputs; then the outputs of degree d + 1."""
         first, *middle, last = self._layers()
         counts = [torch.bincount(degrees, minlength=self.features).tolist() for degrees in self._hidden_degrees()]
@@ -156,7 +156,7 @@ class MADENet(KeepsValues):
         weights = [first.weight[:, self.order], *(layer.weight for layer in middle), last.weight[outputs]]
         biases = [first.bias, *(layer.bias for layer in middle), last.bias[outputs]]
         counts.append([self.outputs_per_dim] * self.features)
-        return [Staircase(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
+        return [StepwiseLayer(*layer) for layer in zip(weights, biases, counts, seen, strict=True)]
 
     def _outputs_by_step(self) -> Tensor:
         """Positions of the outputs in the order of the steps, those of a dimension side by side."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genmodels.networks.made import MADENet
+from genmodels.networks.made_net import MADENet
 
 ORDERS = [torch.arange(5), torch.arange(4, -1, -1), torch.tensor([2, 0, 4, 1, 3])]
 
