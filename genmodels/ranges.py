@@ -30,6 +30,15 @@ def fractions(under: str = "model.", **values: float) -> None:
     )
 
 
+def between(low: float, high: float, /, under: str = "model.", **values: float) -> None:
+    """Check that each value lies between the two and is neither; else raise as `at_least`."""
+    _check(
+        f"{under}{name} must lie between {low:g} and {high:g}, got {value}"
+        for name, value in values.items()
+        if not low < value < high
+    )
+
+
 def _check(mistakes: Iterable[str]) -> None:
     told = "\n".join(mistakes)
     if told:

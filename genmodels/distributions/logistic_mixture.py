@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmodels.distributions.pixels import COLDEST, PixelLikelihood, scaled, value_of
 from genmodels.errors import UserError
+from genmodels.ranges import at_least
 
 _SMALLEST_LOG_SCALE = -7.0
 _LARGEST_LOG_SCALE = 20.0  # wider ones would leave a bin no mass in float32
@@ -40,11 +41,10 @@ class LogisticMixture(PixelLikelihood):
         channels = shape[0]
         if channels not in (1, 3):
             raise UserError(f"model/likelihood=logistic_mixture needs 1 or 3 colours, but the data has {channels}.")
-        if num_components < 1:
-            raise UserError(f"model.likelihood.num_components={num_components} must be at least 1.")
-        self.num_components = num_components
+        at_least(1, under="model.likelihood.", num_components=num_components)
         params = num_components * (10 if channels == 3 else 3)
         super().__init__(shape, levels, num_params=params, num_noises=channels + 1)
+        self.num_components = num_components
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         logits, means, log_scales, coefficients = self._split(params)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from genmodels.distributions.base import Base
+from genmodels.distributions.pixels import COLDEST
 from genmodels.networks.made_net import MADENet
 
 
@@ -15,7 +16,7 @@ class MixtureMADE(Base):
 
     "MADE MoG" of Papamakarios et al. 2017, there with 10 components; also the base density of "MAF MoG". The output
     biases start as N(0, 1), as in the official code: the first dimension sees nothing else, and components that are
-    equal would stay equal.
+    equal would stay equal. A temperature divides the logits of the components and multiplies their deviations.
 
     Args:
         shape: of one z, read as a vector.
@@ -31,20 +32,22 @@ class MixtureMADE(Base):
 
     def log_prob(self, z: Tensor) -> Tensor:
         z = z.flatten(1)
-        log_weight, mean, log_variance = self._parameters_from(self.net(z).unflatten(1, (-1, z.shape[1])), z)
+        log_weight, mean, log_variance = self._parameters_from(self.net(z).unflatten(1, (-1, z.shape[1])), z.dtype)
         exponent = -0.5 * (z[:, None] - mean).square() * torch.exp(-log_variance)
         log_normal = exponent - 0.5 * (log_variance + math.log(2 * math.pi))
         return torch.logsumexp(log_weight + log_normal, dim=1).sum(dim=1)
 
-    def sample(self, n: int, like: Tensor) -> Tensor:
+    def sample(self, n: int, temperature: float = 1.0) -> Tensor:
         def draw(_: int, h: Tensor) -> Tensor:
-            log_weight, mean, log_variance = self._parameters_from(h, like)
+            log_weight, mean, log_variance = self._parameters_from(h, self.like.dtype, temperature)
             component = torch.multinomial(log_weight.exp(), 1)
-            deviation = torch.exp(0.5 * log_variance.gather(1, component))
+            deviation = temperature * torch.exp(0.5 * log_variance.gather(1, component))
             return mean.gather(1, component) + deviation * torch.randn_like(deviation)
 
-        return self.net.unroll(like.new_empty(n), draw).reshape(n, *self.shape)
+        return self.net.unroll(self.like.new_empty(n), draw).reshape(n, *self.shape)
 
-    def _parameters_from(self, h: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, mean, log_variance = h.to(like.dtype).chunk(3, dim=1)
-        return logits.log_softmax(dim=1), mean, log_variance
+    def _parameters_from(
+        self, h: Tensor, dtype: torch.dtype, temperature: float = 1.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        logits, mean, log_variance = h.to(dtype).chunk(3, dim=1)
+        return (logits / max(temperature, COLDEST)).log_softmax(dim=1), mean, log_variance

@@ -5,18 +5,20 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from genmodels.errors import UserError
 
 COLDEST = 1e-6  # temperature 0 would divide by zero
 
 
-class PixelLikelihood(ABC):
+class PixelLikelihood(nn.Module, ABC):
     """P(all colours of a pixel | params), params from a network that has seen the pixels before it.
 
     Drawing is a deterministic function of uniform noise, so that different ways to sample one model can be fed the
     same noise and compared.
+
+    A module, for a likelihood may have parameters of its own, such as a scale that does not depend on the network.
 
     Args:
         shape: (C, H, W) of the images.
@@ -39,10 +41,16 @@ class PixelLikelihood(ABC):
                 f"model.likelihood needs images of integers, but data.shape={list(shape)} and data.levels={levels}; "
                 "choose a flow, e.g. model=maf, for vectors."
             )
+        super().__init__()
         self.channels = shape[0]
         self.levels = levels
         self.num_params = num_params
         self.num_noises = num_noises
+
+    @property
+    def separate_colours(self) -> int:
+        """How many colours of a pixel a network has to tell apart: 1 where they are joined in here."""
+        return 1 if self.conditions_colours else self.channels
 
     @abstractmethod
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:

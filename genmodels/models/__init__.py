@@ -17,9 +17,7 @@ from genmodels.models.flows.flowpp_dequantization import FlowPPDequantization
 from genmodels.models.flows.glow import Glow
 from genmodels.models.flows.iaf import IAF
 from genmodels.models.flows.made import MADE
-from genmodels.models.flows.maf import MAF
-from genmodels.models.flows.maf_mog import MAFMoG
+from genmodels.models.flows.maf import MAF, MAFMoG
 from genmodels.models.flows.nice import NICE
-from genmodels.models.flows.planar import PlanarFlow
-from genmodels.models.flows.radial import RadialFlow
+from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP

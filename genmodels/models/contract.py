@@ -6,9 +6,12 @@ they meet, `contract_errors` holds an object against them before training, with 
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
@@ -28,6 +31,7 @@ class Model(nn.Module):
         levels: values of a pixel; None for vectors.
         num_classes: classes that it conditions on; 0 for none.
         init_batch_size: examples for data-dependent initialisation; Glow's official code takes 256.
+        chosen: sizes that the model took from the data because none was set, by the names of their settings.
     """
 
     takes: ClassVar[frozenset[Kind]] = frozenset(("images", "vectors"))
@@ -35,6 +39,24 @@ class Model(nn.Module):
     levels: int | None
     num_classes: int = 0
     init_batch_size: int = 256
+    chosen: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """The parameters' type."""
+        return next(self.parameters()).dtype
+
+    def _one_hot(self, y: Tensor | None) -> Tensor | None:
+        """The labels as [B, num_classes], None for a model without classes.
+
+        Raises:
+            UserError: there are classes and no labels.
+        """
+        if not self.num_classes:
+            return None
+        if y is None:
+            raise UserError("This model is class-conditional and the data has no labels; set model.conditional=false.")
+        return F.one_hot(y, self.num_classes).to(self._dtype)
 
     def averaged_modules(self) -> Sequence[nn.Module]:
         """The parts whose weights an exponential moving average keeps: what is wanted in the end."""

@@ -42,7 +42,8 @@ class WeightNormConv2d(CausalConv2d, DataInitialized):
 
     def kernel(self) -> Tensor:
         # What torch.nn.utils.parametrizations.weight_norm computes: forward and backward are one kernel each.
-        return self.cached(lambda: torch._weight_norm(self.weight, self.scale.view(-1, 1, 1, 1)), self.weight, self.scale)
+        scale = self.scale
+        return self.cached(lambda: torch._weight_norm(self.weight, scale.view(-1, 1, 1, 1)), self.weight, scale)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
         if cache is not None:

@@ -3,10 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.distributions import PixelLikelihood
@@ -18,6 +18,16 @@ Method = Literal["cached", "naive", "jacobi"]
 # Called with x, row and column: two numbers, or two tensors where one step draws several pixels.
 Decoder = Callable[[Tensor, Any, Any], Tensor]
 Track = Callable[[Iterable[int]], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How images are drawn: the pixels [H, W] that are known already, and `sample`'s other arguments."""
+
+    known: Tensor
+    temperature: float
+    method: Method
+    track: Track
 
 
 class AutoregressiveModel(Model, ABC):
@@ -120,26 +130,17 @@ class AutoregressiveModel(Model, ABC):
         if given is not None:
             x = torch.where(known, given.to(device).long(), x)
         with _evaluating(self):
-            if method == "jacobi":
-                x = self._by_fixed_point(x, y, known, noise, temperature, track)
-            else:
-                x = self._in_order(x, y, known, noise, temperature, track, cached=method == "cached")
-        return x.to(torch.uint8)
+            return self.drawn(x, y, noise, Drawing(known, temperature, method, track)).to(torch.uint8)
 
-    def _in_order(
-        self,
-        x: Tensor,
-        y: Tensor | None,
-        known: Tensor,
-        noise: Tensor,
-        temperature: float,
-        track: Track,
-        cached: bool,
-    ) -> Tensor:
-        decode = self.decoder(len(x), y) if cached else None
+    def drawn(self, x: Tensor, y: Tensor | None, noise: Tensor, how: Drawing) -> Tensor:
+        """`sample` of what it has made ready, in evaluation mode: x has the known pixels, and zeros elsewhere."""
+        return (self._by_fixed_point if how.method == "jacobi" else self._in_order)(x, y, noise, how)
+
+    def _in_order(self, x: Tensor, y: Tensor | None, noise: Tensor, how: Drawing) -> Tensor:
+        decode = self.decoder(len(x), y) if how.method == "cached" else None
         pixels = _pixels_by_step(self.order.cpu())  # numbers read from a GPU in every step would wait for it
-        to_draw = torch.where(known, -1, self.order)
-        for step in track(range(self.num_steps)):
+        to_draw = torch.where(how.known, -1, self.order)
+        for step in how.track(range(self.num_steps)):
             row, column = place_of(*pixels[step])
             if isinstance(row, int):
                 # Views cost a tenth of what lists of one index do.
@@ -147,15 +148,14 @@ class AutoregressiveModel(Model, ABC):
             else:
                 here = (..., row[None], column[None])
             params = decode(x, row, column)[:, :, None] if decode else self.conditionals(x, y)[here]
-            drawn = self.likelihood.sample(params, noise[here], temperature)
+            drawn = self.likelihood.sample(params, noise[here], how.temperature)
             x[here] = torch.where(to_draw[here] == step, drawn, x[here])
         return x
 
-    def _by_fixed_point(
-        self, x: Tensor, y: Tensor | None, known: Tensor, noise: Tensor, temperature: float, track: Track
-    ) -> Tensor:
-        for _ in track(range(self.num_steps)):
-            drawn = torch.where(known, x, self.likelihood.sample(self.conditionals(x, y), noise, temperature))
+    def _by_fixed_point(self, x: Tensor, y: Tensor | None, noise: Tensor, how: Drawing) -> Tensor:
+        for _ in how.track(range(self.num_steps)):
+            drawn = self.likelihood.sample(self.conditionals(x, y), noise, how.temperature)
+            drawn = torch.where(how.known, x, drawn)
             if torch.equal(drawn, x):
                 break
             x = drawn
@@ -168,15 +168,7 @@ class AutoregressiveModel(Model, ABC):
 
     def _scaled(self, x: Tensor) -> Tensor:
         """Pixel values as numbers from -1 to 1, in the parameters' type."""
-        return scaled(x, self.levels, next(self.parameters()).dtype)
-
-    def _one_hot(self, y: Tensor | None) -> Tensor | None:
-        """The labels as [B, num_classes], None for a model without classes."""
-        if not self.num_classes:
-            return None
-        if y is None:
-            raise UserError("This model is class-conditional and the data has no labels; set model.conditional=false.")
-        return F.one_hot(y, self.num_classes).to(next(self.parameters()).dtype)
+        return scaled(x, self.levels, self._dtype)
 
 
 def _pixels_by_step(order: Tensor) -> list[tuple[Tensor, Tensor]]:

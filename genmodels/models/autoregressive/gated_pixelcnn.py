@@ -11,10 +11,10 @@ from genmodels.distributions.pixels import scaled
 from genmodels.errors import UserError
 from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Decoder
 from genmodels.models.autoregressive.gated_pixelcnn_gate import gate
-from genmodels.models.autoregressive.pixelcnn import colours_of_network
-from genmodels.models.flows.flow import conditional_classes
+from genmodels.models.data_checks import conditional_classes
 from genmodels.networks.causal_conv import Cache, CausalConv2d, MaskedConv2d, MaskedOutput
 from genmodels.networks.layout import fast_layout
+from genmodels.ranges import at_least
 
 
 class GatedPixelCNN(AutoregressiveModel):
@@ -43,8 +43,7 @@ class GatedPixelCNN(AutoregressiveModel):
         conditional: condition every pixel on the label.
         num_classes: of the data.
     Raises:
-        UserError: a kernel that is not odd or below 3, a number that must be at least 1 and is not, no classes to
-            condition on.
+        UserError: a kernel that is not odd or below 3, a number out of its range, or no classes to condition on.
     """
 
     def __init__(
@@ -62,10 +61,9 @@ class GatedPixelCNN(AutoregressiveModel):
         for name, size in (("kernel_size", kernel_size), ("first_kernel_size", first_kernel_size)):
             if size < 3 or size % 2 == 0:
                 raise UserError(f"model.{name}={size} must be odd and at least 3.")
-        if min(num_layers, width, output_width) < 1:
-            raise UserError("model.num_layers, model.width and model.output_width must be at least 1.")
+        at_least(1, num_layers=num_layers, width=width, output_width=output_width)
         super().__init__(shape, likelihood, conditional_classes(conditional, num_classes))
-        colours = colours_of_network(likelihood)
+        colours = likelihood.separate_colours
         p, out = (channels + -channels % colours for channels in (width, output_width))
         self.layers = nn.ModuleList(
             _Layer(
@@ -95,7 +93,7 @@ class GatedPixelCNN(AutoregressiveModel):
     def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
         cache = Cache(width=self.shape[2])
         label = self._one_hot(y)
-        dtype = next(self.parameters()).dtype  # looked up once, not for every pixel
+        dtype = self._dtype  # looked up once, not for every pixel
         layers = self._layers()
         above_row: list[tuple[Tensor, ...]] = []
 

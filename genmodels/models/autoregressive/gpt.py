@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models.autoregressive.raster_transformer import RasterTransformer
-from genmodels.models.flows.flow import conditional_classes
+from genmodels.models.data_checks import conditional_classes
 from genmodels.networks.sequence_attention import CausalSelfAttention, KeyValueCache
+from genmodels.ranges import at_least, fractions
 
 _DEVIATION = 0.02  # of the weights at the start
 
@@ -55,13 +56,10 @@ class GPT(RasterTransformer):
     ) -> None:
         if likelihood.conditions_colours:
             raise UserError("model=gpt draws colour by colour: choose model/likelihood=categorical.")
-        if min(num_layers, num_heads) < 1 or width < 1 or width % num_heads:
-            raise UserError(
-                f"model.width={width} must be a multiple of model.num_heads={num_heads}, and these and "
-                "model.num_layers at least 1."
-            )
-        if not 0 <= dropout < 1:
-            raise UserError(f"model.dropout={dropout} must lie in [0, 1).")
+        at_least(1, num_layers=num_layers, width=width, num_heads=num_heads)
+        fractions(dropout=dropout)
+        if width % num_heads:
+            raise UserError(f"model.width={width} must be a multiple of model.num_heads={num_heads}.")
         super().__init__(shape, likelihood, conditional_classes(conditional, num_classes))
         channels, height, image_width = self.shape
         self.value = nn.Embedding(likelihood.levels, width)

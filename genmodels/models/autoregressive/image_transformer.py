@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models.autoregressive.raster_transformer import RasterTransformer
-from genmodels.models.flows.flow import conditional_classes
+from genmodels.models.data_checks import conditional_classes
 from genmodels.networks.sequence_attention import CausalSelfAttention, KeyValueCache
+from genmodels.ranges import at_least, fractions
 
 _GAIN = 0.2  # the official initializer_gain
 _SLOWEST = 1e-4  # of the sinusoids, radians a place; the fastest is 1
@@ -69,19 +70,22 @@ class ImageTransformer(RasterTransformer):
         conditional: bool = False,
         num_classes: int | None = None,
     ) -> None:
+        at_least(
+            1,
+            num_layers=num_layers,
+            width=width,
+            hidden=hidden,
+            num_heads=num_heads,
+            attention_channels=attention_channels,
+            block_length=block_length,
+        )
+        fractions(dropout=dropout)
         channels = attention_channels or width
-        if min(num_layers, width, hidden, block_length) < 1:
-            raise UserError(
-                f"model.num_layers={num_layers}, model.width={width}, model.hidden={hidden} and "
-                f"model.block_length={block_length} must be at least 1."
-            )
-        if num_heads < 1 or channels < 1 or channels % num_heads:
+        if channels % num_heads:
             raise UserError(
                 f"model.attention_channels={channels} (null: model.width) must be a multiple of "
-                f"model.num_heads={num_heads}, and that at least 1."
+                f"model.num_heads={num_heads}."
             )
-        if not 0 <= dropout < 1:
-            raise UserError(f"model.dropout={dropout} must lie in [0, 1).")
         super().__init__(shape, likelihood, conditional_classes(conditional, num_classes))
         self.width = width
         self.learned_positions = learned_positions

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
-from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Decoder, Method, Track
+from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Decoder, Drawing
 from genmodels.models.autoregressive.made_image_net import ManyOrdersMADE
+from genmodels.ranges import at_least
 
 _MOST_WEIGHTS = 10**9
 
@@ -42,7 +43,7 @@ class ImageMADE(AutoregressiveModel):
         direct: masked connections from inputs to outputs, as in the paper's recipes.
         activation: of the hidden units.
     Raises:
-        UserError: no hidden layer, a number that must be at least 1 is not, a likelihood that joins the colours, or
+        UserError: no hidden layer, a number out of its range, a likelihood that joins the colours, or
             more than 10^9 weights, of which training with Adam holds four numbers each.
     """
 
@@ -55,8 +56,9 @@ class ImageMADE(AutoregressiveModel):
         direct: bool = True,
         activation: Literal["relu", "tanh"] = "relu",
     ) -> None:
-        if min(hidden, default=0) < 1 or num_orders < 1:
-            raise UserError("model.hidden must name at least one width, and these and model.num_orders be at least 1.")
+        at_least(1, hidden=hidden, num_orders=num_orders)
+        if not hidden:
+            raise UserError("model.hidden must name the width of at least one hidden layer.")
         if likelihood.conditions_colours:
             raise UserError(
                 "model=made_image draws the colours of a pixel far from one another, and this likelihood joins them: "
@@ -85,34 +87,11 @@ class ImageMADE(AutoregressiveModel):
         each = torch.stack([self.member(k).log_prob(x) for k in range(self.num_orders)])
         return each.logsumexp(dim=0) - math.log(self.num_orders)
 
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        y: Tensor | None = None,
-        temperature: float = 1.0,
-        *,
-        method: Method = "cached",
-        given: Tensor | None = None,
-        known: Tensor | None = None,
-        noise: Tensor | None = None,
-        track: Track = iter,
-    ) -> Tensor:
-        if noise is None:
-            noise = torch.rand(n, self.likelihood.num_noises, *self.shape[1:], device=self.order.device)
+    def drawn(self, x: Tensor, y: Tensor | None, noise: Tensor, how: Drawing) -> Tensor:
         members, noise = self._chosen_by(noise)
-        x = torch.empty(n, *self.shape, dtype=torch.uint8, device=self.order.device)
         for k in members.unique().tolist():
             mine = members == k
-            x[mine] = self.member(k).sample(
-                int(mine.sum()),
-                temperature=temperature,
-                method=method,
-                given=None if given is None else given.to(mine.device)[mine],
-                known=known,
-                noise=noise[mine],
-                track=track,
-            )
+            x[mine] = self.member(k).drawn(x[mine], None, noise[mine], how)
         return x
 
     def _chosen_by(self, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,7 +131,7 @@ class _Member(AutoregressiveModel):
         unrolling = self.net.unrolling(self.k, batch)
         order = self.net.order(self.k).tolist()
         pixels = math.prod(self.shape[1:])
-        inputs = self.net.places.new_empty(len(order), batch, dtype=next(self.parameters()).dtype)
+        inputs = self.net.places.new_empty(len(order), batch, dtype=self._dtype)
         steps = iter(range(len(order)))
 
         def decode(x: Tensor, row: int, column: int) -> Tensor:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Decoder, raster_order
-from genmodels.models.autoregressive.pixelcnn import PixelCNN, colours_of_network
+from genmodels.models.autoregressive.pixelcnn import PixelCNN
 from genmodels.networks.causal_conv import MaskedConv2d
 from genmodels.networks.layout import fast_layout
+from genmodels.ranges import at_least
 
 
 class MultiscalePixelCNN(AutoregressiveModel):
@@ -33,26 +34,27 @@ class MultiscalePixelCNN(AutoregressiveModel):
     Args:
         shape: (C, H, W) with H = W = base * 2^n.
         likelihood: of a pixel.
-        base: side of the smallest image; the paper starts from 4.
+        base: side of the smallest image; the paper starts from 4. None for 4 or, where doubling does not lead from
+            there to the side, the next that does.
         base_layers: residual blocks of the smallest image's PixelCNN.
         num_blocks: residual blocks, of two convolutions each, of the other networks.
         width: channels of all networks, rounded up to the next multiple of the colours.
     Raises:
-        UserError: a number that must be at least 1 is not, or the sizes do not go together.
+        UserError: a number is out of its range, or the sizes do not go together.
     """
 
     def __init__(
         self,
         shape: Sequence[int],
         likelihood: PixelLikelihood,
-        base: int = 4,
+        base: int | None = None,
         base_layers: int = 5,
         num_blocks: int = 6,
         width: int = 128,
     ) -> None:
-        if min(base, base_layers, num_blocks, width) < 1:
-            raise UserError("model.base, model.base_layers, model.num_blocks and model.width must be at least 1.")
-        colours = colours_of_network(likelihood)
+        at_least(1, base=base, base_layers=base_layers, num_blocks=num_blocks, width=width)
+        colours = likelihood.separate_colours
+        base, asked = base or _smallest_side(shape), base
         smallest, corners = _corners(shape, base)
         super().__init__(shape, likelihood, order=_order(shape, colours, smallest, corners))
         width += -width % colours
@@ -62,6 +64,7 @@ class MultiscalePixelCNN(AutoregressiveModel):
             _Group(shape[0], len(corner.earlier), colours, likelihood.num_params, width, num_blocks)
             for corner in corners
         )
+        self.chosen = {"base": base} if asked is None else {}
 
     def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         base = self.base.conditionals(self._smallest.of(x))
@@ -167,7 +170,8 @@ def _corners(shape: Sequence[int], base: int) -> tuple[_Corner, list[_Corner]]:
     _, height, width = shape
     stride = height // base
     if height != width or stride * base != height or stride & (stride - 1):
-        raise UserError(f"model.base={base} does not lead to {height}x{width} images by doubling; {_remedy(shape)}.")
+        remedy = f"set model.base={_smallest_side(shape)}"
+        raise UserError(f"model.base={base} does not lead to {height}x{width} images by doubling; {remedy}.")
     smallest, corners = _Corner(stride), []
     while stride > 1:
         half = stride // 2
@@ -179,14 +183,19 @@ def _corners(shape: Sequence[int], base: int) -> tuple[_Corner, list[_Corner]]:
     return smallest, corners
 
 
-def _remedy(shape: Sequence[int]) -> str:
-    side = shape[1]
-    if side != shape[2]:
-        return "choose data of square images, e.g. data=cifar10"
-    base = side
+def _smallest_side(shape: Sequence[int]) -> int:
+    """That of the image which, halved from these, is left at 4 pixels or at an odd number."""
+    _, side, width = shape
+    if side != width:
+        raise UserError(
+            f"model=multiscale_pixelcnn needs square images, not {side}x{width}: choose such data, e.g. data=cifar10."
+        )
+    if side % 2:
+        raise UserError(f"model=multiscale_pixelcnn halves images, and {side} is odd: choose data of an even size.")
+    base = side // 2
     while base % 2 == 0 and base > 4:
         base //= 2
-    return f"set model.base={base}"
+    return base
 
 
 def _order(shape: Sequence[int], colours: int, smallest: _Corner, corners: Sequence[_Corner]) -> Tensor:

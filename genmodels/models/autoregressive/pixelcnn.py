@@ -6,13 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.distributions import PixelLikelihood
-from genmodels.errors import UserError
-from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Decoder
+from genmodels.models.autoregressive.masked_stack import MaskedStack
 from genmodels.networks.causal_conv import Cache, MaskedConv2d, MaskedOutput
-from genmodels.networks.layout import fast_layout
+from genmodels.ranges import at_least
 
 
-class PixelCNN(AutoregressiveModel):
+class PixelCNN(MaskedStack):
     """A stack of masked convolutions gives every pixel's distribution in one pass.
 
         7x7 convolution with mask A; `num_layers` residual blocks, ReLU before each of 1x1 2h -> h, 3x3 h -> h and
@@ -29,7 +28,7 @@ class PixelCNN(AutoregressiveModel):
         width: h, 128 for CIFAR-10.
         output_width: channels of the two 1x1 layers before the last, 1024 for CIFAR-10 (recalled).
     Raises:
-        UserError: a number that must be at least 1 is not.
+        UserError: a number is out of its range.
     """
 
     def __init__(
@@ -40,28 +39,15 @@ class PixelCNN(AutoregressiveModel):
         width: int = 128,
         output_width: int = 1024,
     ) -> None:
-        if min(num_layers, width, output_width) < 1:
-            raise UserError("model.num_layers, model.width and model.output_width must be at least 1.")
+        at_least(1, num_layers=num_layers, width=width, output_width=output_width)
         super().__init__(shape, likelihood)
-        colours = colours_of_network(likelihood)
+        colours = likelihood.separate_colours
         h, out = (channels + -channels % colours for channels in (width, output_width))
         self.first = MaskedConv2d(shape[0], 2 * h, (4, 7), "A", colours, sees="around")
         self.blocks = nn.ModuleList(_Block(h, colours) for _ in range(num_layers))
         self.output = MaskedOutput([2 * h, out, out, likelihood.num_params], colours)
 
-    def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self._after_first(self.first(fast_layout(self._scaled(x))))
-
-    def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
-        cache = Cache(width=self.shape[2])
-
-        def decode(x: Tensor, row: int, column: int) -> Tensor:
-            cache.row, cache.column = row, column
-            return self._after_first(self.first.look(self._scaled(x), row, column), cache).squeeze(3)
-
-        return decode
-
-    def _after_first(self, h: Tensor, cache: Cache | None = None) -> Tensor:
+    def after_first(self, h: Tensor, cache: Cache | None = None) -> Tensor:
         for block in self.blocks:
             h = block(h, cache)
         return self.output(h, cache)
@@ -80,8 +66,3 @@ class _Block(nn.Module):
         h = self.narrow(F.relu(x))
         h = self.look(F.relu(h), cache)
         return x + self.widen(F.relu(h))
-
-
-def colours_of_network(likelihood: PixelLikelihood) -> int:
-    """How many colours a network has to tell apart: 1 where the likelihood joins them."""
-    return 1 if likelihood.conditions_colours else likelihood.channels

@@ -7,9 +7,10 @@ from torch import Tensor
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Decoder, check_joint_colours
-from genmodels.models.autoregressive.pixelcnnpp_net import NUM_HALVINGS, PixelCNNPPNet
-from genmodels.models.flows.flow import conditional_classes
+from genmodels.models.autoregressive.pixelcnnpp_net import PixelCNNPPNet
+from genmodels.models.data_checks import conditional_classes
 from genmodels.networks.layout import fast_layout
+from genmodels.ranges import at_least, fractions
 
 
 class PixelCNNPP(AutoregressiveModel):
@@ -23,16 +24,17 @@ class PixelCNNPP(AutoregressiveModel):
     is cut off as well.
 
     Args:
-        shape: (C, H, W), H and W divisible by 4.
+        shape: (C, H, W).
         likelihood: the paper's is `LogisticMixture`; any for images of one colour.
         num_resnets: gated blocks in a row, 5 in the paper.
         width: channels of the blocks.
         dropout: probability, in the blocks, while training.
         conditional: on the class, by a shift in every block.
         num_classes: of the data.
+        num_halvings: smaller scales; None for the paper's 2, or as many as the sides can be halved.
     Raises:
-        UserError: a size that does not divide by 4, a likelihood that leaves the colours to the network, no classes to
-            condition on, or a number out of range.
+        UserError: sides that cannot be halved so often, a likelihood that leaves the colours to the network, no classes
+            to condition on, or a number out of its range.
     """
 
     def __init__(
@@ -44,21 +46,23 @@ class PixelCNNPP(AutoregressiveModel):
         dropout: float = 0.5,
         conditional: bool = False,
         num_classes: int | None = None,
+        num_halvings: int | None = None,
     ) -> None:
+        at_least(1, num_resnets=num_resnets, width=width)
+        at_least(0, num_halvings=num_halvings)
+        fractions(dropout=dropout)
         channels, *size = shape
-        if any(n % 2**NUM_HALVINGS for n in size):
+        halvings = _halvings_that_fit(size) if num_halvings is None else num_halvings
+        if any(n % 2**halvings for n in size):
             raise UserError(
-                f"model=pixelcnnpp halves images twice, and data.shape={list(shape)} does not divide by 4; choose "
-                "data whose height and width do, by data.size where the data has it."
+                f"images of {size[0]}x{size[1]} cannot be halved model.num_halvings={halvings} times: set it to "
+                f"{_halvings_that_fit(size)}, or leave it to the data by null."
             )
         check_joint_colours(likelihood, "PixelCNN++")
-        if min(num_resnets, width) < 1 or not 0 <= dropout < 1:
-            raise UserError(
-                "model.num_resnets and model.width must be at least 1 and model.dropout lie in [0, 1), but they are "
-                f"{num_resnets}, {width} and {dropout}."
-            )
         super().__init__(shape, likelihood, conditional_classes(conditional, num_classes))
-        self.net = PixelCNNPPNet(channels, likelihood.num_params, width, num_resnets, dropout, self.num_classes)
+        outputs = likelihood.num_params
+        self.net = PixelCNNPPNet(channels, outputs, width, num_resnets, dropout, self.num_classes, halvings)
+        self.chosen = {"num_halvings": halvings} if num_halvings is None else {}
 
     def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.net(fast_layout(self._scaled(x)), self._one_hot(y))
@@ -70,3 +74,8 @@ class PixelCNNPP(AutoregressiveModel):
             return step(self._scaled(x), row, column).squeeze(3)
 
         return decode
+
+
+def _halvings_that_fit(size: Sequence[int]) -> int:
+    """As many as the official code's, 2, or fewer."""
+    return max(halvings for halvings in range(3) if all(n % 2**halvings == 0 for n in size))

@@ -12,7 +12,6 @@ from genmodels.networks.causal_conv import Cache
 from genmodels.networks.concat_elu import concat_elu, gated_sum
 from genmodels.networks.weight_norm import WeightNormConv2d, WeightNormPointwise
 
-NUM_HALVINGS = 2
 ByScale = list[list[Tensor]]  # features, first those at full size
 Sees = Literal["left", "around"]
 
@@ -20,26 +19,35 @@ Sees = Literal["left", "around"]
 class PixelCNNPPNet(nn.Module):
     """Two streams, one of the rows above (u) and one of these and what is to the left (ul), which looks at the first.
 
-    Each is a U: at each of three scales `num_resnets` gated blocks on the way down, and on the way up, where they look
-    at what the way down has left, `num_resnets` at the smallest and one more at the others. Causality is made by the
-    stems alone, which shift what they give: all else sees the current position.
+    Each is a U: at each scale `num_resnets` gated blocks on the way down, and on the way up, where they look at what
+    the way down has left, `num_resnets` at the smallest and one more at the others. Causality is made by the stems
+    alone, which shift what they give: all else sees the current position.
 
     Args:
         in_channels: colours.
         out_channels: of the 1x1 convolution at the end.
         num_classes: of one-hot labels, which shift the two halves of every gate; 0 for none.
-    Shapes: [B, in_channels, H, W] -> [B, out_channels, H, W], H and W divisible by 4.
+        num_halvings: how many smaller scales there are, 2 in the paper.
+    Shapes: [B, in_channels, H, W] -> [B, out_channels, H, W], H and W divisible by 2^num_halvings.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, width: int, num_resnets: int, dropout: float, num_classes: int = 0
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int,
+        num_resnets: int,
+        dropout: float,
+        num_classes: int = 0,
+        num_halvings: int = 2,
     ) -> None:
         super().__init__()
+        self.num_halvings = num_halvings
         self.first_u = WeightNormConv2d(in_channels + 1, width, (2, 3), "around")
         self.first_above = WeightNormConv2d(in_channels + 1, width, (1, 3), "around")
         self.first_left = WeightNormConv2d(in_channels + 1, width, (2, 1), "left")
-        self.u = _Scale(width, num_resnets, NUM_HALVINGS, True, dropout, num_classes)
-        self.ul = _Scale(width, num_resnets, NUM_HALVINGS, False, dropout, num_classes)
+        self.u = _Scale(width, num_resnets, num_halvings, True, dropout, num_classes)
+        self.ul = _Scale(width, num_resnets, num_halvings, False, dropout, num_classes)
         self.last = WeightNormConv2d(width, out_channels)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
@@ -52,8 +60,8 @@ class PixelCNNPPNet(nn.Module):
 
     def stepper(self, width: int, label: Tensor | None = None) -> Callable[[Tensor, int, int], Tensor]:
         """A function (x, row, column) -> [B, out_channels, 1, 1] of images of that width; pixels come in order."""
-        u_cache, ul_cache = (ScaleCache(width, NUM_HALVINGS, by_rows) for by_rows in (True, False))
-        seen: ByScale = [[] for _ in range(NUM_HALVINGS + 1)]
+        u_cache, ul_cache = (ScaleCache(width, self.num_halvings, by_rows) for by_rows in (True, False))
+        seen: ByScale = [[] for _ in range(self.num_halvings + 1)]
 
         def step(x: Tensor, row: int, column: int) -> Tensor:
             top = max(0, row - 2)  # all that the stems see

@@ -7,18 +7,17 @@ from torch import Tensor, nn
 
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
-from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Decoder
 from genmodels.models.autoregressive.diagonal_lstm import DiagonalBiLSTM
 from genmodels.models.autoregressive.line_lstm import StateCache
-from genmodels.models.autoregressive.pixelcnn import colours_of_network
+from genmodels.models.autoregressive.masked_stack import MaskedStack
 from genmodels.models.autoregressive.row_lstm import RowLSTM
-from genmodels.networks.causal_conv import MaskedConv2d, MaskedOutput
-from genmodels.networks.layout import fast_layout
+from genmodels.networks.causal_conv import Cache, MaskedConv2d, MaskedOutput
+from genmodels.ranges import at_least
 
 LAYERS = {"row": RowLSTM, "diagonal": DiagonalBiLSTM}
 
 
-class PixelRNN(AutoregressiveModel):
+class PixelRNN(MaskedStack):
     """A stack of LSTM layers over the image gives every pixel's distribution.
 
         7x7 convolution with mask A to 2h channels; `num_layers` LSTM layers 2h -> h, each followed by 1x1 h -> 2h;
@@ -40,8 +39,10 @@ class PixelRNN(AutoregressiveModel):
         residual: add a layer's input to its output.
         skip: add every layer's states to the last layer's output.
     Raises:
-        UserError: a number that must be at least 1 is not, or there is no such layer.
+        UserError: a number is out of its range, or there is no such layer.
     """
+
+    cache = StateCache
 
     def __init__(
         self,
@@ -54,12 +55,11 @@ class PixelRNN(AutoregressiveModel):
         residual: bool = True,
         skip: bool = False,
     ) -> None:
-        if min(num_layers, width, output_width) < 1:
-            raise UserError("model.num_layers, model.width and model.output_width must be at least 1.")
+        at_least(1, num_layers=num_layers, width=width, output_width=output_width)
         if layer not in LAYERS:
             raise UserError(f"model.layer={layer} must be one of {', '.join(LAYERS)}.")
         super().__init__(shape, likelihood)
-        colours = colours_of_network(likelihood)
+        colours = likelihood.separate_colours
         h, out = (channels + -channels % colours for channels in (width, output_width))
         self.residual = residual
         self.first = MaskedConv2d(shape[0], 2 * h, (4, 7), "A", colours, sees="around")
@@ -69,23 +69,11 @@ class PixelRNN(AutoregressiveModel):
         self.skips = nn.ModuleList(MaskedConv2d(h, 2 * h, (1, 1), "B", colours) for _ in range(num_layers * skip))
         self.output = MaskedOutput([2 * h, out, out, likelihood.num_params], colours)
 
-    def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self._after_first(self.first(fast_layout(self._scaled(x))))
-
-    def decoder(self, batch: int, y: Tensor | None = None) -> Decoder:
-        cache = StateCache(width=self.shape[2])
-
-        def decode(x: Tensor, row: int, column: int) -> Tensor:
-            cache.row, cache.column = row, column
-            return self._after_first(self.first.look(self._scaled(x), row, column), cache).squeeze(3)
-
-        return decode
-
-    def _after_first(self, x: Tensor, cache: StateCache | None = None) -> Tensor:
+    def after_first(self, h: Tensor, cache: Cache | None = None) -> Tensor:
         states = []
         for lstm, widen in zip(self.lstms, self.widen, strict=True):
-            states.append(lstm(x, cache))
-            x = x + widen(states[-1]) if self.residual else widen(states[-1])
+            states.append(lstm(h, cache))
+            h = h + widen(states[-1]) if self.residual else widen(states[-1])
         # Without skip connections there are no layers to go with the states.
-        x = sum((skip(h) for skip, h in zip(self.skips, states, strict=False)), start=x)
-        return self.output(x, cache)
+        h = sum((skip(state) for skip, state in zip(self.skips, states, strict=False)), start=h)
+        return self.output(h, cache)

@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.distributions import PixelLikelihood
-from genmodels.errors import UserError
 from genmodels.models.autoregressive.autoregressive_model import AutoregressiveModel, Decoder, check_joint_colours
 from genmodels.models.autoregressive.pixelsnail_attention import Memory
 from genmodels.models.autoregressive.pixelsnail_net import AttentionBlock, FirstLayer, GatedResnet
-from genmodels.models.flows.flow import conditional_classes
+from genmodels.models.data_checks import conditional_classes
 from genmodels.networks.causal_conv import Cache
 from genmodels.networks.layout import fast_layout
 from genmodels.networks.weight_norm import WeightNormConv2d
+from genmodels.ranges import at_least, fractions
 
 
 class PixelSNAIL(AutoregressiveModel):
@@ -59,14 +59,16 @@ class PixelSNAIL(AutoregressiveModel):
         conditional: bool = False,
         num_classes: int | None = None,
     ) -> None:
-        value_width = width // 2 if value_width is None else value_width
-        if min(num_blocks, num_resnets, key_width, value_width) < 1:
-            raise UserError(
-                "model.num_blocks, model.num_resnets, model.key_width and model.value_width (by default half of "
-                "model.width) must be at least 1."
-            )
-        if not 0 <= dropout < 1:
-            raise UserError(f"model.dropout={dropout} must lie in [0, 1).")
+        at_least(
+            1,
+            num_blocks=num_blocks,
+            num_resnets=num_resnets,
+            width=width,
+            key_width=key_width,
+            value_width=value_width,
+        )
+        fractions(dropout=dropout)
+        value_width = max(1, width // 2) if value_width is None else value_width
         check_joint_colours(likelihood, "PixelSNAIL")
         classes = conditional_classes(conditional, num_classes)
         super().__init__(shape, likelihood, classes)

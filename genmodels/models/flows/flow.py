@@ -4,12 +4,10 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from genmodels.bijections.base import Bijection
 from genmodels.distributions import Base, Dequantization, StandardNormal, UniformDequantization
-from genmodels.errors import UserError
 from genmodels.models.contract import Model
 
 
@@ -56,38 +54,38 @@ class Flow(Model):
             v, log_weight = x.to(self._dtype), 0.0
         else:
             v, log_weight = self.dequantization(x, self._dtype)
-        z, log_det = self.bijection(v, self._context(y))
+        z, log_det = self.bijection(v, self._one_hot(y))
         return log_weight + log_det + self.base.log_prob(z)
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """`n` draws; latents are multiplied by `temperature` (Kingma & Dhariwal 2018, Section 6).
+        """`n` draws; the latents' deviation is multiplied by `temperature` (Kingma & Dhariwal 2018, Section 6).
 
         Args:
             y: [n] labels; for a class-conditional model without them, drawn uniformly.
         Returns: uint8 [n, C, H, W], or float vectors [n, D].
         """
-        z = temperature * self.base.sample(n, like=next(self.parameters()))
+        z = self.base.sample(n, temperature)
         if self.num_classes and y is None:
             y = torch.randint(self.num_classes, (n,), device=z.device)
         return self.decode(z, y)
 
     def sample_with_log_prob(self, n: int) -> tuple[Tensor, Tensor]:
         """`n` draws of a flow on vectors, [n, D], with log p of each, [n] nats; gradients flow through both."""
-        z = self.base.sample(n, like=next(self.parameters()))
+        z = self.base.sample(n)
         x, log_det = self.bijection.inverse(z)
         return x, self.base.log_prob(z) - log_det
 
     @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The latent of x (of the centre of its cell, for images), [B, *shape]; no randomness."""
-        z, _ = self.bijection(self._continuous(x), self._context(y))
+        z, _ = self.bijection(self._continuous(x), self._one_hot(y))
         return z
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The data at latent z, in the data's own type; the inverse of `encode`."""
-        v, _ = self.bijection.inverse(z, self._context(y))
+        v, _ = self.bijection.inverse(z, self._one_hot(y))
         _warn_of_overflow(v)
         return v if self.dequantization is None else self.dequantization.quantize(v)
 
@@ -95,23 +93,12 @@ class Flow(Model):
     def inverse_error(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """max |f^-1(f(v)) - v| over a batch, v the data in the unit in which the flow sees it (pixels: [0, 1])."""
         v = self._continuous(x)
-        context = self._context(y)
+        context = self._one_hot(y)
         back, _ = self.bijection.inverse(self.bijection(v, context)[0], context)
         return (back - v).abs().max()
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return next(self.parameters()).dtype
-
     def _continuous(self, x: Tensor) -> Tensor:
         return x.to(self._dtype) if self.dequantization is None else self.dequantization.centre(x, self._dtype)
-
-    def _context(self, y: Tensor | None) -> Tensor | None:
-        if not self.num_classes:
-            return None
-        if y is None:
-            raise UserError("This model is class-conditional and the data has no labels; set model.conditional=false.")
-        return F.one_hot(y, self.num_classes).to(self._dtype)
 
 
 def _warn_of_overflow(v: Tensor) -> None:
@@ -123,50 +110,3 @@ def _warn_of_overflow(v: Tensor) -> None:
             "or a lower temperature.",
             stacklevel=3,
         )
-
-
-def image_shape(model: str, shape: Sequence[int]) -> tuple[int, int, int]:
-    """`shape` as (C, H, W).
-
-    Raises:
-        UserError: it is not an image's.
-    """
-    if len(shape) != 3:
-        raise UserError(
-            f"model={model} needs images (C, H, W) but the data has shape {list(shape)}; for vectors choose model=nice."
-        )
-    channels, height, width = shape
-    return channels, height, width
-
-
-def check_scales(model: str, shape: Sequence[int], num_scales: int, num_squeezes: int) -> None:
-    """Check that an image can be halved from scale to scale, down to sides of two pixels at the last one.
-
-    Raises:
-        UserError: it cannot; the sentence names the largest number of scales that fits.
-    """
-    _, height, width = shape
-
-    def fits(scales: int) -> bool:
-        step = 2 ** (scales - num_scales + num_squeezes)
-        return not (height % step or width % step) and min(height, width) >= 2**scales
-
-    if num_scales >= 1 and fits(num_scales):
-        return
-    first = max(1, num_scales - num_squeezes)
-    largest = max((scales for scales in range(first, max(height, width).bit_length()) if fits(scales)), default=0)
-    remedy = f"the largest that fits is model.num_scales={largest}" if largest else "no number of scales fits"
-    raise UserError(f"model.num_scales={num_scales} of {model} does not fit images of {height}x{width}: {remedy}.")
-
-
-def conditional_classes(conditional: bool, num_classes: int | None) -> int:
-    """The number of classes a model conditions on: 0 unless `conditional`.
-
-    Raises:
-        UserError: the data has no classes to condition on.
-    """
-    if not conditional:
-        return 0
-    if not num_classes:
-        raise UserError("model.conditional=true needs data with classes, but data.num_classes is null.")
-    return num_classes

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from genmodels.bijections import Compose, Logit
 from genmodels.distributions import Dequantization
-from genmodels.models.flows.flow import Flow, image_shape
+from genmodels.models.data_checks import image_shape
+from genmodels.models.flows.flow import Flow
 from genmodels.models.flows.flowpp_couplings import FlowPPCouplings, Kind
-from genmodels.models.flows.flowpp_layout import assemble
+from genmodels.models.flows.flowpp_layout import assemble, settle
 from genmodels.models.flows.flowpp_net import Attention
+from genmodels.ranges import between
 
-CIFAR10_LAYOUT = ("4 columns", "squeeze", "2 channels", "3 columns")
+CIFAR10_LAYOUT = ("4 columns", "squeeze", "2 channels", "3 columns or channels")
 
 
 class FlowPP(Flow):
@@ -30,13 +32,13 @@ class FlowPP(Flow):
     Args:
         shape: (C, H, W).
         levels: number of pixel values, x in 0 .. levels - 1.
-        layout: order of couplings and squeezes, see `flowpp_layout.assemble`.
+        layout: order of couplings and squeezes, see `flowpp_layout.settle`.
         width, num_blocks, num_components, heads, dropout, attention, coupling, pointwise, activate_output: of the
             couplings, see `FlowPPCouplings`.
         alpha: of the logit preprocessing.
         dequantization: of the pixels; uniform unless given.
     Raises:
-        UserError: a layout that does not fit the shape.
+        UserError: a layout that does not fit the shape, or a number out of its range.
     """
 
     takes = frozenset(("images",))
@@ -58,9 +60,13 @@ class FlowPP(Flow):
         alpha: float = 0.05,
         dequantization: Dequantization | None = None,
     ) -> None:
+        between(0.0, 0.5, alpha=alpha)
         size = image_shape("flowpp", shape)
         couplings = FlowPPCouplings(
             width, num_blocks, num_components, heads, dropout, attention, coupling, pointwise, activate_output
         )
-        flow = Compose([Logit(alpha), assemble(layout, size, couplings)])
+        couplings.check("model.")
+        settled = settle(layout, size)
+        flow = Compose([Logit(alpha), assemble(settled, size, couplings)])
         super().__init__(flow, shape, levels, dequantization=dequantization)
+        self.chosen = {"layout": settled} if settled != list(layout) else {}

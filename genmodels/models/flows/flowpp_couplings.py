@@ -14,7 +14,9 @@ from genmodels.bijections import (
     PositionNorm,
     ScaleShift,
 )
+from genmodels.errors import UserError
 from genmodels.models.flows.flowpp_net import Attention, FlowPPNet
+from genmodels.ranges import at_least, fractions
 
 Kind = Literal["mixlogistic", "affine"]
 
@@ -39,6 +41,14 @@ class FlowPPCouplings:
     pointwise: bool
     activate_output: bool
     context_channels: int = 0
+
+    def check(self, under: str) -> None:
+        """Raise UserError unless all numbers are in their ranges; `under` is what stands before them in a config."""
+        sizes = {name: getattr(self, name) for name in ("width", "num_blocks", "num_components", "heads")}
+        at_least(1, under=under, **sizes)
+        fractions(under=under, dropout=self.dropout)
+        if self.attention != "none" and self.width % self.heads:
+            raise UserError(f"{under}width={self.width} must be a multiple of {under}heads={self.heads}.")
 
     def stack(self, shape: tuple[int, int, int], number: int) -> Bijection:
         """`number` times norm -> 1x1 of each half -> coupling, which half is changed taking turns.

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from genmodels.bijections import ColumnSplit
 from genmodels.distributions import VariationalDequantization
-from genmodels.models.flows.flow import image_shape
+from genmodels.models.data_checks import image_shape
 from genmodels.models.flows.flowpp_couplings import FlowPPCouplings, Kind
 from genmodels.models.flows.flowpp_layout import check_columns
 from genmodels.models.flows.flowpp_net import Attention, ContextNet
+from genmodels.ranges import at_least
 
 
 class FlowPPDequantization(VariationalDequantization):
@@ -25,7 +26,7 @@ class FlowPPDequantization(VariationalDequantization):
         context_attention: see `ContextNet`; null for its bare gated convolutions.
         width, num_components, heads, dropout, attention, coupling, pointwise, activate_output: see `FlowPPCouplings`.
     Raises:
-        UserError: no image, or one of odd width.
+        UserError: no image, or one of odd width, or a number out of its range.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class FlowPPDequantization(VariationalDequantization):
     ) -> None:
         channels, height, image_width = image_shape("flowpp", shape)
         check_columns("model/dequantization=variational", image_width)
-        context = ContextNet(
-            (channels, height, image_width), context_width, context_blocks, heads, dropout, context_attention
+        under = "model.dequantization."
+        at_least(
+            1, under=under, num_couplings=num_couplings, context_width=context_width, context_blocks=context_blocks
         )
         couplings = FlowPPCouplings(
             width,
@@ -62,6 +64,10 @@ class FlowPPDequantization(VariationalDequantization):
             pointwise,
             activate_output,
             context_channels=2 * context_width,
+        )
+        couplings.check(under)
+        context = ContextNet(
+            (channels, height, image_width), context_width, context_blocks, heads, dropout, context_attention
         )
         stack = couplings.stack((2 * channels, height, image_width // 2), num_couplings)
         super().__init__(levels, ColumnSplit(stack), context)

@@ -20,9 +20,12 @@ from genmodels.bijections import (
 )
 from genmodels.distributions import Dequantization
 from genmodels.errors import UserError
-from genmodels.models.flows.flow import Flow, check_scales, conditional_classes, image_shape
+from genmodels.models.data_checks import conditional_classes, image_shape
+from genmodels.models.flows.flow import Flow
 from genmodels.models.flows.glow_net import GlowNet
+from genmodels.models.flows.scales import scales_for
 from genmodels.networks.conv import ZeroConv2d
+from genmodels.ranges import at_least
 
 
 class Glow(Flow):
@@ -39,9 +42,10 @@ class Glow(Flow):
     absent.
 
     Args:
-        shape: (C, H, W), H and W divisible by 2^L.
+        shape: (C, H, W) of even sides.
         levels: number of pixel values, x in 0 .. levels - 1.
-        num_scales: L.
+        num_scales: L; None for a last latent of 4x4, as the paper has it for every size of its images (3 for 32x32, 4
+            for 64x64); 2 for smaller images, and fewer where the sides cannot be halved so often.
         num_steps: K.
         width: hidden channels of the coupling networks.
         coupling: "affine" or "additive".
@@ -51,9 +55,10 @@ class Glow(Flow):
         edge: edge-indicator channel in the 3x3 convolutions.
         conditional: give each of `num_classes` classes its own top prior.
         dequantization: of the pixels; uniform unless given.
+        max_scales: no more than these, where `num_scales` is None.
     Raises:
-        UserError: shape that L cannot divide, no classes to condition on, or a class-conditional model whose top
-            prior is not learned.
+        UserError: a number below 1, a shape that L cannot divide, no classes to condition on, or a class-conditional
+            model whose top prior is not learned.
     """
 
     takes = frozenset(("images",))
@@ -62,7 +67,7 @@ class Glow(Flow):
         self,
         shape: Sequence[int],
         levels: int,
-        num_scales: int = 3,
+        num_scales: int | None = None,
         num_steps: int = 32,
         width: int = 512,
         coupling: Literal["affine", "additive"] = "affine",
@@ -73,9 +78,13 @@ class Glow(Flow):
         conditional: bool = False,
         num_classes: int | None = None,
         dequantization: Dequantization | None = None,
+        max_scales: int | None = None,
     ) -> None:
-        channels, _, _ = image_shape("glow", shape)
-        check_scales("glow", shape, num_scales, num_squeezes=num_scales)
+        at_least(1, num_scales=num_scales, num_steps=num_steps, width=width, max_scales=max_scales)
+        channels, *sides = image_shape("glow", shape)
+        as_in_paper = max(2, min(sides).bit_length() - 3)
+        wished = as_in_paper if max_scales is None else min(as_in_paper, max_scales)
+        scales = scales_for("glow", shape, num_scales, wished, last_squeezes=True)
         if conditional and not learn_top:
             raise UserError("model.conditional=true acts through the top prior and needs model.learn_top=true.")
         classes = conditional_classes(conditional, num_classes)
@@ -86,18 +95,19 @@ class Glow(Flow):
             net = GlowNet(channels // 2, outputs, width, edge)
             return Compose([_mixing(permutation, conv1x1, channels), Coupling(net, elementwise)])
 
-        def scales(channels: int, remaining: int) -> Bijection:
+        def flow(channels: int, remaining: int) -> Bijection:
             steps = [step(4 * channels) for _ in range(num_steps)]
             if remaining == 1:
                 top = [LearnedTopPrior(4 * channels, classes, edge)] if learn_top else []
                 return Squeezed(Compose([*steps, *top]))
-            rest = scales(2 * channels, remaining - 1)
+            rest = flow(2 * channels, remaining - 1)
             split_prior = ZeroConv2d(2 * channels, 4 * channels, edge=edge)
             return Squeezed(Compose([*steps, FactorOut(rest, split_prior)]))
 
         super().__init__(
-            Compose([Shift(-0.5), scales(channels, num_scales)]), shape, levels, classes, dequantization=dequantization
+            Compose([Shift(-0.5), flow(channels, scales)]), shape, levels, classes, dequantization=dequantization
         )
+        self.chosen = {"num_scales": scales} if num_scales is None else {}
 
 
 def _mixing(permutation: str, conv1x1: str, channels: int) -> Bijection:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from genmodels.bijections import Autoregressive, GaussianConditional, Inverse
+from genmodels.bijections import Inverse
 from genmodels.distributions import Dequantization
-from genmodels.errors import UserError
-from genmodels.models.flows.autoregressive_stack import alternating_order, from_data
-from genmodels.models.flows.flow import Flow, conditional_classes
-from genmodels.networks.made_net import MADENet
+from genmodels.models.data_checks import conditional_classes
+from genmodels.models.flows.flow import Flow
+from genmodels.models.flows.made_stack import from_data, gaussian_layers
+from genmodels.ranges import at_least, between
 
 
 class IAF(Flow):
@@ -34,7 +34,7 @@ class IAF(Flow):
         num_classes: of the data.
         dequantization: of pixels; uniform unless given.
     Raises:
-        UserError: a number that must be at least 1 is not, or there are no classes to condition on.
+        UserError: a number is out of its range, or there are no classes to condition on.
     """
 
     def __init__(
@@ -50,13 +50,9 @@ class IAF(Flow):
         num_classes: int | None = None,
         dequantization: Dequantization | None = None,
     ) -> None:
-        if min(num_layers, num_hidden, width) < 1:
-            raise UserError("model.num_layers, model.num_hidden and model.width must be at least 1.")
+        at_least(1, num_layers=num_layers, num_hidden=num_hidden, width=width)
+        between(0.0, 0.5, alpha=alpha)
         classes = conditional_classes(conditional, num_classes)
-        features = math.prod(shape)
-        steps = []
-        for layer in range(num_layers):
-            order = alternating_order(features, layer)
-            net = MADENet(features, 2, [width] * num_hidden, order, activation=activation, context_features=classes)
-            steps.append(Inverse(Autoregressive(net, GaussianConditional())))
-        super().__init__(from_data(steps, shape, alpha), shape, levels, classes, dequantization=dequantization)
+        layers = gaussian_layers(math.prod(shape), num_layers, [width] * num_hidden, activation, classes)
+        flow = from_data([Inverse(layer) for layer in layers], shape, alpha)
+        super().__init__(flow, shape, levels, classes, dequantization=dequantization)

@@ -6,10 +6,10 @@ from typing import Literal
 
 from genmodels.bijections import Autoregressive, GaussianConditional
 from genmodels.distributions import Dequantization, MixtureMADE
-from genmodels.errors import UserError
-from genmodels.models.flows.autoregressive_stack import from_data
 from genmodels.models.flows.flow import Flow
+from genmodels.models.flows.made_stack import from_data
 from genmodels.networks.made_net import MADENet
+from genmodels.ranges import at_least, between
 
 
 class MADE(Flow):
@@ -34,7 +34,7 @@ class MADE(Flow):
         alpha: of the logit for images.
         dequantization: of pixels; uniform unless given.
     Raises:
-        UserError: a number that must be at least 1 is not.
+        UserError: a number is out of its range.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class MADE(Flow):
         alpha: float = 1e-6,
         dequantization: Dequantization | None = None,
     ) -> None:
-        if min(num_components, num_hidden, width) < 1:
-            raise UserError("model.num_components, model.num_hidden and model.width must be at least 1.")
+        at_least(1, num_components=num_components, num_hidden=num_hidden, width=width)
+        between(0.0, 0.5, alpha=alpha)
         features = math.prod(shape)
         outputs = 2 if num_components == 1 else 3 * num_components
         net = MADENet(features, outputs, [width] * num_hidden, degrees=degrees, activation=activation)

@@ -7,13 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genmodels.bijections import Autoregressive, Bijection, Flattened, GaussianConditional, WholeSetBatchNorm
+from genmodels.bijections import Bijection, Flattened, WholeSetBatchNorm
 from genmodels.bijections.whole_set_norm import set_statistics
-from genmodels.distributions import Base, Dequantization
-from genmodels.errors import UserError
-from genmodels.models.flows.autoregressive_stack import alternating_order, from_data
-from genmodels.models.flows.flow import Flow, conditional_classes
+from genmodels.distributions import Base, Dequantization, MixtureMADE
+from genmodels.models.data_checks import conditional_classes
+from genmodels.models.flows.flow import Flow
+from genmodels.models.flows.made_stack import alternating_order, from_data, gaussian_layers
 from genmodels.networks.made_net import MADENet
+from genmodels.ranges import at_least, between
 
 
 class MAF(Flow):
@@ -43,7 +44,7 @@ class MAF(Flow):
         dequantization: of pixels; uniform unless given.
         base: density of the last MADE's noise, standard normal unless given.
     Raises:
-        UserError: a number that must be at least 1 is not, or there are no classes to condition on.
+        UserError: a number is out of its range, or there are no classes to condition on.
     """
 
     def __init__(
@@ -62,17 +63,13 @@ class MAF(Flow):
         dequantization: Dequantization | None = None,
         base: Base | None = None,
     ) -> None:
-        if min(num_layers, num_hidden, width) < 1:
-            raise UserError("model.num_layers, model.num_hidden and model.width must be at least 1.")
+        at_least(1, num_layers=num_layers, num_hidden=num_hidden, width=width)
+        between(0.0, 0.5, alpha=alpha)
         classes = conditional_classes(conditional, num_classes)
         features = math.prod(shape)
         steps: list[Bijection] = []
-        for layer in range(num_layers):
-            order = alternating_order(features, layer)
-            net = MADENet(features, 2, [width] * num_hidden, order, degrees, activation, classes)
-            steps.append(Autoregressive(net, GaussianConditional()))
-            if batch_norm:
-                steps.append(WholeSetBatchNorm(features))
+        for layer in gaussian_layers(features, num_layers, [width] * num_hidden, activation, classes, degrees):
+            steps += [layer, WholeSetBatchNorm(features)] if batch_norm else [layer]
         super().__init__(from_data(steps, shape, alpha), shape, levels, classes, base, dequantization)
         self.needs_statistics = batch_norm
 
@@ -86,10 +83,46 @@ class MAF(Flow):
         was_training = self.training
         self.eval()
         inner = self.bijection.inner if isinstance(self.bijection, Flattened) else self.bijection
-        values = [(self._values(x), self._context(y)) for x, y in batches]
+        values = [(self._values(x), self._one_hot(y)) for x, y in batches]
         set_statistics(list(inner.bijections), values)  # type: ignore[arg-type]
         self.train(was_training)
 
     def _values(self, x: Tensor) -> Tensor:
         v = x.to(self._dtype) if self.dequantization is None else self.dequantization(x, self._dtype)[0]
         return v.flatten(1)
+
+
+class MAFMoG(MAF):
+    """MAF whose last noise is not standard normal but modelled by a MADE with mixtures as conditionals, "MAF MoG".
+
+    Section 4 and official code: 5 MADEs and one MADE MoG of 10 components, all of the same hidden layers, the order of
+    the dimensions reversed once more in front of the last. So latents are not standard normal: `encode` and
+    temperature speak of the noise that the mixture describes.
+
+    Args: as of `MAF` less the classes, which the mixture could not see, and
+        num_components: of the mixtures.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        levels: int | None,
+        num_layers: int = 5,
+        num_components: int = 10,
+        num_hidden: int = 2,
+        width: int = 512,
+        activation: Literal["relu", "tanh"] = "relu",
+        degrees: Literal["sequential", "random"] = "sequential",
+        batch_norm: bool = True,
+        alpha: float = 1e-6,
+        dequantization: Dequantization | None = None,
+    ) -> None:
+        at_least(1, num_layers=num_layers, num_components=num_components, num_hidden=num_hidden, width=width)
+        features = math.prod(shape)
+        order = alternating_order(features, num_layers)
+        net = MADENet(features, 3 * num_components, [width] * num_hidden, order, degrees, activation)
+        sizes = (num_layers, num_hidden, width)
+        base = MixtureMADE(shape, net, num_components)
+        super().__init__(
+            shape, levels, *sizes, activation, degrees, batch_norm, alpha, dequantization=dequantization, base=base
+        )

@@ -12,6 +12,7 @@ from genmodels.distributions import Dequantization, StandardLogistic, StandardNo
 from genmodels.errors import UserError
 from genmodels.models.flows.flow import Flow
 from genmodels.networks.mlp import MLP
+from genmodels.ranges import at_least
 
 
 class NICE(Flow):
@@ -29,13 +30,13 @@ class NICE(Flow):
     Args:
         shape: (C, H, W) or (D,); images are read row by row.
         levels: number of pixel values, None for continuous data.
-        num_couplings: 4 in the paper for MNIST.
+        num_couplings: 4 in the paper for MNIST; with one, half of the dimensions would never change.
         num_hidden: hidden layers of each MLP.
         width: units of each hidden layer.
         prior: "logistic" or "normal" density of the latents. Only "normal" makes `encode` standard normal.
         dequantization: of the pixels; uniform unless given.
     Raises:
-        UserError: fewer than two dimensions, or fewer than two couplings (the others would never change).
+        UserError: a number is out of its range, or there are fewer than two dimensions.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class NICE(Flow):
         prior: Literal["logistic", "normal"] = "logistic",
         dequantization: Dequantization | None = None,
     ) -> None:
+        at_least(1, num_hidden=num_hidden, width=width)
         features = math.prod(shape)
         if features < 2:
             raise UserError("model=nice couples two halves of the dimensions and the data has only one.")

@@ -18,9 +18,12 @@ from genmodels.bijections import (
     checkerboard,
 )
 from genmodels.distributions import Dequantization
-from genmodels.models.flows.flow import Flow, check_scales, image_shape
+from genmodels.models.data_checks import image_shape
+from genmodels.models.flows.flow import Flow
 from genmodels.models.flows.realnvp_net import RealNVPNet
+from genmodels.models.flows.scales import scales_for
 from genmodels.networks.conv import NormalizedConv2d
+from genmodels.ranges import at_least, between
 
 
 class RealNVP(Flow):
@@ -40,13 +43,13 @@ class RealNVP(Flow):
     Args:
         shape: (C, H, W), H and W divisible by 2^(num_scales - 1) and at least 2^num_scales.
         levels: number of pixel values, x in 0 .. levels - 1.
-        num_scales: resolutions, one squeeze fewer.
+        num_scales: resolutions, one squeeze fewer; None for the 2 of CIFAR-10, or 1 where the sides cannot be halved.
         width: hidden channels at the first scale.
         num_blocks: residual blocks of each coupling network.
         alpha: of the logit preprocessing; 0.05 is the paper's data_constraint 0.9.
         dequantization: of the pixels; uniform unless given.
     Raises:
-        UserError: shape that `num_scales` cannot divide.
+        UserError: a number out of its range, or a shape that `num_scales` cannot divide.
     """
 
     takes = frozenset(("images",))
@@ -55,16 +58,18 @@ class RealNVP(Flow):
         self,
         shape: Sequence[int],
         levels: int,
-        num_scales: int = 2,
+        num_scales: int | None = None,
         width: int = 64,
         num_blocks: int = 8,
         alpha: float = 0.05,
         dequantization: Dequantization | None = None,
     ) -> None:
+        at_least(1, num_scales=num_scales, width=width, num_blocks=num_blocks)
+        between(0.0, 0.5, alpha=alpha)
         channels, height, width_of_image = image_shape("realnvp", shape)
-        check_scales("realnvp", shape, num_scales, num_squeezes=num_scales - 1)
+        scales = scales_for("realnvp", shape, num_scales, wished=2, last_squeezes=False)
 
-        def scales(channels: int, size: tuple[int, int], width: int, remaining: int) -> Bijection:
+        def flow(channels: int, size: tuple[int, int], width: int, remaining: int) -> Bijection:
             num_couplings = 4 if remaining == 1 else 3
             board = [
                 _checkerboard_coupling(channels, size, width, num_blocks, flip=bool(i % 2))
@@ -75,11 +80,12 @@ class RealNVP(Flow):
             channelwise = Compose(
                 _channel_coupling(4 * channels, 2 * width, num_blocks, swap=bool(i % 2)) for i in range(3)
             )
-            rest = scales(2 * channels, (size[0] // 2, size[1] // 2), 2 * width, remaining - 1)
+            rest = flow(2 * channels, (size[0] // 2, size[1] // 2), 2 * width, remaining - 1)
             return Compose([*board, Squeezed(channelwise), Squeezed(FactorOut(rest), order="diagonal")])
 
-        flow = scales(channels, (height, width_of_image), width, num_scales)
-        super().__init__(Compose([Logit(alpha), flow]), shape, levels, dequantization=dequantization)
+        bijection = Compose([Logit(alpha), flow(channels, (height, width_of_image), width, scales)])
+        super().__init__(bijection, shape, levels, dequantization=dequantization)
+        self.chosen = {"num_scales": scales} if num_scales is None else {}
 
     def decayed_parameters(self) -> list[nn.Parameter]:
         """What the paper's L2 penalty of 5e-5 applies to: weight-norm magnitudes and checkerboard couplings' scales."""

@@ -222,7 +222,7 @@ def test_recipes_have_the_published_sizes(recipe: str, published: int) -> None:
 @pytest.mark.parametrize(
     ("layout", "sentence"),
     [
-        (["2 rows"], r"'2 rows' must be 'squeeze', '<n> columns' or '<n> channels'"),
+        (["2 rows"], r"'2 rows' must be 'squeeze' or '<n> columns' or '<n> channels' or '<n> columns or channels'"),
         (["0 columns"], "must be 'squeeze'"),
         (["2 channels"], "halves 3 channels"),
         (["squeeze", "squeeze"], "images of 3x2: both sides must be even"),
@@ -239,5 +239,5 @@ def test_other_impossible_choices_say_what_would_be_right() -> None:
         FlowPPDequantization((1, 4, 5), 17, **SMALL)
     with pytest.raises(UserError, match="needs images"):
         FlowPP((2,), 17)
-    with pytest.raises(ValueError, match="width=10 must be a multiple"):
+    with pytest.raises(UserError, match=r"model\.width=10 must be a multiple of model\.heads=4"):
         FlowPP((1, 4, 4), 17, LAYOUT, width=10)

@@ -1,0 +1,35 @@
+"""How often a multi-scale flow halves its images: checked, or chosen from the data."""
+
+from collections.abc import Sequence
+
+from genmodels.errors import UserError
+
+
+def scales_for(model: str, shape: Sequence[int], asked: int | None, wished: int, last_squeezes: bool) -> int:
+    """The number of scales: the one asked for, or the largest up to `wished` that fits.
+
+    Sides are halved at every scale, at the last one only if it squeezes, and have two pixels or more there (one after
+    its squeeze).
+
+    Args:
+        shape: (C, H, W).
+        asked: model.num_scales, None where the data decides.
+    Raises:
+        UserError: what was asked for does not fit, or nothing does; the sentence names the largest that does.
+    """
+    _, height, width = shape
+
+    def fits(scales: int) -> bool:
+        step = 2 ** (scales if last_squeezes else scales - 1)
+        return not (height % step or width % step) and min(height, width) >= 2**scales
+
+    fitting = [scales for scales in range(1, max(height, width).bit_length()) if fits(scales)]
+    if asked is None and fitting:
+        return max((scales for scales in fitting if scales <= wished), default=fitting[0])
+    if asked in fitting:
+        return asked
+    size = f"{height}x{width}"
+    if not fitting:
+        raise UserError(f"{model} halves its images, and {size} cannot be halved: choose data of even sides.")
+    remedy = f"the largest that fits is model.num_scales={fitting[-1]}"
+    raise UserError(f"model.num_scales={asked} of {model} does not fit images of {size}: {remedy}.")
