@@ -38,12 +38,13 @@ class LogisticMixture(PixelLikelihood):
     conditions_colours = True
 
     def __init__(self, shape: Sequence[int], levels: int | None, num_components: int = 10) -> None:
-        channels = shape[0]
-        if channels not in (1, 3):
-            raise UserError(f"model/likelihood=logistic_mixture needs 1 or 3 colours, but the data has {channels}.")
         at_least(1, under="model.likelihood.", num_components=num_components)
-        params = num_components * (10 if channels == 3 else 3)
-        super().__init__(shape, levels, num_params=params, num_noises=channels + 1)
+        params = num_components * (10 if shape[0] == 3 else 3)
+        super().__init__(shape, levels, num_params=params, num_noises=shape[0] + 1)
+        if self.channels not in (1, 3):
+            raise UserError(
+                f"model/likelihood=logistic_mixture needs 1 or 3 colours, but the data has {self.channels}."
+            )
         self.num_components = num_components
 
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
