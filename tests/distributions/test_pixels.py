@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
 from genmodels.errors import UserError
+from genmodels.models import PixelCNN
 
 CASES = {
     "bernoulli": lambda channels: Bernoulli((channels, 1, 1), 2),
@@ -147,9 +148,27 @@ def test_a_wide_logistic_leaves_the_tails_to_the_outer_values() -> None:
         (lambda: Categorical((2,), None), "model.likelihood"),
         (lambda: Bernoulli((1, 8, 8), 256), "model/likelihood=categorical"),
         (lambda: LogisticMixture((2, 8, 8), 256), "1 or 3 colours"),
+        (lambda: LogisticMixture((2,), None), "needs images"),
         (lambda: LogisticMixture((3, 8, 8), 256, num_components=0), "model.likelihood.num_components"),
     ],
 )
 def test_what_does_not_fit_is_told_in_a_sentence(make, key: str) -> None:
     with pytest.raises(UserError, match=key):
         make()
+
+
+def test_a_likelihood_of_a_user_may_have_parameters_which_move_and_are_saved_with_the_model() -> None:
+    class Warm(Categorical):
+        def __init__(self, shape: tuple[int, int, int], levels: int) -> None:
+            super().__init__(shape, levels)
+            self.log_temperature = torch.nn.Parameter(torch.zeros(()))
+
+        def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+            return super().log_prob(params * self.log_temperature.exp(), x)
+
+    shape = (1, 4, 4)
+    model = PixelCNN(shape, Warm(shape, 3), num_layers=1, width=4, output_width=4).double()
+    assert model.state_dict()["likelihood.log_temperature"].dtype == torch.float64
+    x = torch.randint(0, 3, (2, *shape))
+    model.log_prob(x).sum().backward()
+    assert float(model.likelihood.log_temperature.grad) != 0.0

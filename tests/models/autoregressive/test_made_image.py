@@ -143,9 +143,9 @@ def test_the_size_of_the_paper() -> None:
 
 
 def test_mistakes_are_told() -> None:
-    for changes in ({"hidden": ()}, {"hidden": (0,)}, {"num_orders": 0}):
-        with pytest.raises(UserError, match=r"model\.hidden"):
-            ImageMADE(SHAPE, Bernoulli(SHAPE, 2), **changes)
+    for key, value in (("hidden", ()), ("hidden", (0,)), ("num_orders", 0)):
+        with pytest.raises(UserError, match=rf"^model\.{key} must"):
+            ImageMADE(SHAPE, Bernoulli(SHAPE, 2), **{key: value})
     with pytest.raises(UserError, match="model/likelihood=categorical"):
         ImageMADE(SHAPE, LogisticMixture(SHAPE, 4), (4,))
     large = (3, 32, 32)

@@ -102,7 +102,12 @@ def test_any_likelihood_will_do_for_one_colour() -> None:
 @pytest.mark.parametrize(
     ("shape", "likelihood", "kwargs", "message"),
     [
-        ((3, 30, 32), LogisticMixture, {}, "does not divide by 4"),
+        (
+            (3, 30, 32),
+            LogisticMixture,
+            {"num_halvings": 2},
+            "30x32 cannot be halved model.num_halvings=2 times: set it to 1",
+        ),
         ((3, 32, 32), Categorical, {}, "model/likelihood=logistic_mixture"),
         ((3, 32, 32), LogisticMixture, {"width": 0}, "at least 1"),
         ((3, 32, 32), LogisticMixture, {"dropout": 1.0}, r"model\.dropout"),

@@ -162,10 +162,13 @@ def test_parameters_of_the_image_transformer(
         (lambda: GPT(SHAPE, LogisticMixture(SHAPE, 5)), "model/likelihood=categorical"),
         (lambda: GPT(SHAPE, Categorical(SHAPE, 5), width=10, num_heads=4), "model.num_heads=4"),
         (lambda: GPT(SHAPE, Categorical(SHAPE, 5), conditional=True), "data.num_classes"),
-        (lambda: GPT(SHAPE, Categorical(SHAPE, 5), dropout=-0.1), r"model\.dropout=-0\.1"),
-        (lambda: ImageTransformer(SHAPE, Categorical(SHAPE, 5), dropout=1.0), r"model\.dropout=1\.0"),
+        (lambda: GPT(SHAPE, Categorical(SHAPE, 5), dropout=-0.1), r"model\.dropout must be at least 0"),
+        (lambda: ImageTransformer(SHAPE, Categorical(SHAPE, 5), dropout=1.0), r"model\.dropout must be .* below 1"),
         (lambda: ImageTransformer(SHAPE, Categorical(SHAPE, 5), width=10), "model.num_heads=4"),
-        (lambda: ImageTransformer(SHAPE, Categorical(SHAPE, 5), block_length=0), "model.block_length=0"),
+        (
+            lambda: ImageTransformer(SHAPE, Categorical(SHAPE, 5), block_length=0),
+            "model.block_length must be at least 1",
+        ),
     ],
 )
 def test_mistakes_name_their_key(build: Callable[[], object], key: str) -> None:
