@@ -120,6 +120,6 @@ def test_a_misspelt_target_names_its_neighbour() -> None:
 
 
 def test_values_that_a_constructor_refuses_are_mistakes() -> None:
-    node = compose(["model=realnvp_small", "model.alpha=0.7"])["model"]
-    with pytest.raises(UserError, match=r"model: alpha must lie in \(0, 0\.5\)"):
-        build(node, "model")
+    node = compose(["optimizer=adamax_glow", "optimizer.lr=-0.1"])["optimizer"] | {"_partial_": False}
+    with pytest.raises(UserError, match="optimizer: lr and eps must not be negative"):
+        build(node, "optimizer", params=[])

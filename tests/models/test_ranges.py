@@ -1,13 +1,14 @@
 """Every size of every model is held against its range, and a mistake names its key."""
 
+import pkgutil
 import re
+import typing
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from genmodels.config.nodes import type_hints
-from genmodels.config.targets import build, is_node, resolve
+from genmodels.config.targets import build, is_node
 from genmodels.errors import UserError
 from genmodels.models import Glow
 from genmodels.ranges import at_least, between, fractions
@@ -23,7 +24,7 @@ def _node(name: str) -> dict[str, Any]:
 
 def _settings(node: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every setting of a node and of those in it, with its type."""
-    hints = type_hints(resolve(node["_target_"], "model"))
+    hints = typing.get_type_hints(pkgutil.resolve_name(node["_target_"]).__init__)
     for key, value in node.items():
         if is_node(value):
             yield from _settings(value, (*path, key))
