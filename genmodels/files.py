@@ -1,11 +1,50 @@
-"""One sentence for a full disk, wherever in a run it strikes."""
+"""Files that are whole or absent, whatever happens while they are written, and one sentence for a full disk."""
 
 import errno
+import os
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from genmodels.errors import UserError
+
+PARTIAL = ".partial"  # ends the hidden name under which a file is written
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file so that `path` is the old one or the whole new one at every moment; its folder is created.
+
+    Raises:
+        UserError: the disk is full; the old file stays.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    try:
+        with explaining_full_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text`, all of it or nothing; see `replacing`."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed process was writing in `folder`."""
+    for leftover in folder.glob(f".*{PARTIAL}"):
+        with suppress(FileNotFoundError):
+            leftover.unlink()
 
 
 @contextmanager
@@ -18,7 +57,7 @@ def explaining_full_disk(path: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"No space left on the disk while writing {path}; what was there before is untouched. "
-            "Free some space, then go on with `python train.py resume=<run folder>`."
+            "Free some space, then start again; a training run goes on with `python train.py resume=<run folder>`."
         ) from error
 
 

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from genmodels.files import replacing
+
 LogDensity = Callable[[Tensor], Tensor]  # points [N, 2] -> [N], nats
 
 _SMALLEST_TILE = 64  # pixels; smaller images are enlarged so that one can see them
@@ -43,8 +45,8 @@ def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None
         y, x = i // columns * step_y, i % columns * step_x
         grid[:, y : y + height * factor, x : x + width * factor] = image
     pixels = grid.permute(1, 2, 0).numpy()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(path)
+    with replacing(Path(path)) as file:
+        Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(file, "PNG")
 
 
 def save_scatter(points: Tensor, path: str | Path, log_density: LogDensity | None = None) -> None:
@@ -57,8 +59,7 @@ def save_scatter(points: Tensor, path: str | Path, log_density: LogDensity | Non
     if log_density is not None:
         panels[0].set(xlim=(-_SIDE, _SIDE), ylim=(-_SIDE, _SIDE))
         _show_density(panels[1], _on_grid(log_density, points.device))
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_png(path)
+    save_figure(figure, path)
 
 
 def save_densities(log_densities: Mapping[str, LogDensity], path: str | Path, device: torch.device) -> None:
@@ -78,8 +79,13 @@ def save_densities(log_densities: Mapping[str, LogDensity], path: str | Path, de
     for title, image, axes in zip(log_densities, images, panels, strict=True):
         _show_density(axes, image, highest)
         axes.set_title(title)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_png(path)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure as one PNG; its folder is created."""
+    with replacing(Path(path)) as file:
+        FigureCanvasAgg(figure).print_png(file)
 
 
 def _on_grid(log_density: LogDensity, device: torch.device) -> np.ndarray:

@@ -11,8 +11,8 @@ from PIL import Image
 from genmodels.config.compose import compose
 from genmodels.experiment import train
 from genmodels.runs.finished_run import load_run
-from genmodels.training.callbacks.curves import read_metrics
 from genmodels.training.checkpoint_io import read_checkpoint
+from genmodels.training.csv_logger import read_series
 
 SHORT = (
     "model.num_layers=4",
@@ -30,7 +30,7 @@ SHORT = (
 def test_divergence_falls_and_is_scored_with_an_error(model: str, tmp_path: Path) -> None:
     more = ["objective.annealing_steps=0", "trainer.max_steps=60", "trainer.val_check_interval=20", "optimizer.lr=0.02"]
     best = train(compose([f"model={model}", "data=energy2d", *SHORT, *more]), tmp_path)
-    divergences = read_metrics(tmp_path / "metrics.csv")["val/reverse_kl"][1]
+    divergences = read_series(tmp_path / "metrics.csv")["val/reverse_kl"][1]
     assert len(divergences) == 3
     assert 0 < divergences[-1] < 0.8 * divergences[0]
     assert best == pytest.approx(divergences[-1])

@@ -1,11 +1,9 @@
 """Files that a data set needs: are they there, are they whole, and where do they come from."""
 
-import contextlib
 import hashlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from genmodels.errors import UserError
 
@@ -53,16 +51,3 @@ def download(fetch: Callable[[], T], title: str, by_hand: str) -> T:
     except (OSError, RuntimeError, ImportError) as error:  # URLError is an OSError; ImportError: gdown for CelebA
         reason = " ".join(str(error).split())
         raise UserError(f"{title} could not be downloaded ({reason}): {by_hand}.") from error
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that appears under its name only when it is complete."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

@@ -1,8 +1,6 @@
 """The folder of one run: its files, written so that a killed process never leaves half of one."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from yaml import YAMLError
 
 from genmodels.config.compose import to_plain
 from genmodels.errors import UserError
+from genmodels.files import write_text
 
 
 class RunFolder:
@@ -64,7 +63,7 @@ class RunFolder:
         raise UserError(f"{self._config} cannot be read: it holds no keys")
 
     def write_config(self, config: dict[str, Any]) -> None:
-        write_atomically(self._config, OmegaConf.to_yaml(OmegaConf.create(config)))
+        write_text(self._config, OmegaConf.to_yaml(OmegaConf.create(config)))
 
     def read_record(self) -> dict[str, Any]:
         """run.json, or an empty dict before it is first written."""
@@ -93,20 +92,4 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replace `path` by `content` as JSON, all of it or nothing."""
-    write_atomically(path, json.dumps(content, indent=2) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(path, json.dumps(content, indent=2) + "\n")

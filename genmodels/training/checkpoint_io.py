@@ -3,10 +3,8 @@
 import os
 import pickle
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from genmodels.errors import UserError
-from genmodels.files import explaining_full_disk
-
-_SUFFIX = ".partial"
+from genmodels.files import PARTIAL, explaining_full_disk, replacing
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -28,20 +24,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             UserError: the disk is full; the old file stays.
         """
-        target = Path(path)
-        with explaining_full_disk(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(_SUFFIX, f".{target.name}.", target.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    torch.save(checkpoint, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).chmod(0o644)
-                Path(name).replace(target)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+        with replacing(Path(path)) as file:
+            torch.save(checkpoint, file)
 
     def load_checkpoint(
         self,
@@ -81,7 +65,7 @@ def link_atomically(source: Path, target: Path) -> None:
 
     Later versions replace either name by a new file, so neither changes through the other.
     """
-    temporary = target.with_name(f".{target.name}{_SUFFIX}")
+    temporary = target.with_name(f".{target.name}{PARTIAL}")
     temporary.unlink(missing_ok=True)
     with explaining_full_disk(target):
         try:
@@ -89,10 +73,3 @@ def link_atomically(source: Path, target: Path) -> None:
         except OSError:
             shutil.copyfile(source, temporary)
         temporary.replace(target)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process was writing in `folder`."""
-    for leftover in folder.glob(f".*{_SUFFIX}"):
-        with suppress(FileNotFoundError):
-            leftover.unlink()

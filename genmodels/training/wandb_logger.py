@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
 from genmodels.errors import UserError
+from genmodels.training.run_logger import RunLogger
 
 _STEP = "trainer/global_step"
 
 
-class WandbRun(Logger):
+class WandbRun(RunLogger):
     """Logs metrics and pictures over optimiser steps into <folder>/wandb, always under the same run id.
 
     Lightning's own WandbLogger cannot be built without a warning from today's wandb, and sets WANDB_MODE for the

@@ -6,20 +6,13 @@ import pytest
 
 from genmodels.config.compose import compose
 from genmodels.errors import UserError
-from genmodels.runs.folder import RunFolder, write_atomically
+from genmodels.runs.folder import RunFolder
 
 
 def test_the_config_comes_back_as_it_was(tmp_path: Path) -> None:
     config = compose(["optimizer.lr=1e-5", "data=toy2d", "model=nice_small"])
     RunFolder(tmp_path).write_config(config)
     assert RunFolder(tmp_path).read_config() == config
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "run.json", "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomically(tmp_path / "run.json", "new \ud800")
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("run.json", "old")]
 
 
 def test_figures_are_added_and_replaced_by_name(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import torch
 from training_toys import train
 
 from genmodels.errors import UserError
+from genmodels.files import remove_leftovers
 from genmodels.training import AtomicCheckpointIO, read_checkpoint
-from genmodels.training.checkpoint_io import link_atomically, remove_leftovers
+from genmodels.training.checkpoint_io import link_atomically
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from training_toys import DiagonalGaussian, digits, module, standard_callbacks, 
 from genmodels.errors import Interrupted
 from genmodels.runs.launch import launch
 from genmodels.training import read_checkpoint
-from genmodels.training.callbacks.curves import read_metrics
+from genmodels.training.csv_logger import read_series
 
 TWO = {"devices": 2, "strategy": "ddp_fork"}
 
@@ -61,7 +61,7 @@ def test_validation_figure_does_not_depend_on_the_number_of_ranks(count: int, tm
         data = digits(batch_size=100)
         data.validation = count
         trainer(tmp_path / name, standard_callbacks(), max_steps=1, **options).fit(module(model), datamodule=data)
-        figures.append(read_metrics(tmp_path / name / "metrics.csv")["val/bits_per_dim"][1][-1])
+        figures.append(read_series(tmp_path / name / "metrics.csv")["val/bits_per_dim"][1][-1])
     assert figures[0] == pytest.approx(figures[1], rel=1e-6)
 
 

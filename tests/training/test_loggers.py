@@ -1,4 +1,3 @@
-import csv
 from pathlib import Path
 
 import offline_wandb
@@ -7,24 +6,7 @@ from training_toys import train
 
 from genmodels.errors import UserError
 from genmodels.training import Samples, build_loggers, close_loggers
-from genmodels.training.callbacks.curves import read_metrics
-from genmodels.training.loggers import CSVMetrics
-
-
-def test_csv_rows_are_tidy_and_survive_a_rewind(tmp_path: Path) -> None:
-    log = CSVMetrics(tmp_path / "run")
-    log.log_metrics({"a": 0.1, "b": float("nan"), "epoch": 0}, step=1)
-    kept = log.size()
-    log.log_metrics({"a": 0.2, "epoch": 1}, step=2)
-    log.rewind(kept)
-    log.log_metrics({"a": 0.3, "epoch": 1}, step=2)
-    with log.path.open(newline="") as file:
-        assert list(csv.reader(file)) == [
-            ["step", "epoch", "name", "value"],
-            ["1", "0", "a", "0.1"],
-            ["1", "0", "b", "nan"],
-            ["2", "1", "a", "0.3"],
-        ]
+from genmodels.training.csv_logger import read_series
 
 
 def test_offline_wandb_holds_the_series_and_a_picture_and_continues(
@@ -41,7 +23,7 @@ def test_offline_wandb_holds_the_series_and_a_picture_and_continues(
     parts = [offline_wandb.read(path) for path in files]
     assert [(part.id, part.ended) for part in parts] == [("abc123", True)] * 2
     assert parts[0].config["lr"] == 0.01
-    written = read_metrics(tmp_path / "metrics.csv")
+    written = read_series(tmp_path / "metrics.csv")
     for name in ("train/bits_per_dim", "val/bits_per_dim"):
         (steps_a, values_a), (steps_b, values_b) = (part.series(name) for part in parts)
         assert steps_a + steps_b == written[name][0]
@@ -53,7 +35,7 @@ def test_offline_wandb_holds_the_series_and_a_picture_and_continues(
 
 
 def test_wandb_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [log.name for log in build_loggers(tmp_path, "x", mode="disabled")] == ["csv"]
+    assert [log.name for log in build_loggers(tmp_path, "x", mode="disabled")] == ["CSVMetrics"]
     with pytest.raises(UserError, match=r"logger\.mode=loud must be"):
         build_loggers(tmp_path, "x", mode="loud")  # type: ignore[arg-type]
     for name in ("WANDB_API_KEY", "WANDB_MODE"):

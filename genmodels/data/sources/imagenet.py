@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from genmodels.data.examples import Examples, ImageFiles, PackedImages
-from genmodels.data.files import corrupt, replacing, require
+from genmodels.data.files import corrupt, require
 from genmodels.data.source import Options, Source
 from genmodels.errors import UserError
+from genmodels.files import replacing
 
 BOX_TRAIN_FILES = 10
 DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError)

@@ -15,9 +15,10 @@ import torch
 from torchvision.datasets.utils import download_url
 
 from genmodels.data.examples import Examples
-from genmodels.data.files import corrupt, download, replacing, require
+from genmodels.data.files import corrupt, download, require
 from genmodels.data.source import Source
 from genmodels.errors import UserError
+from genmodels.files import replacing
 
 ARCHIVE = "maf_tabular_data.tar.gz"
 ARCHIVE_URL = "https://zenodo.org/records/1161203/files/data.tar.gz"
@@ -68,7 +69,6 @@ class Tabular(Source):
     def _extract(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
         content = archive.extractfile(member)
         assert content is not None  # it is a file
-        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
             while block := content.read(1 << 20):
                 file.write(block)

@@ -7,7 +7,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from genmodels.errors import Interrupted, UserError
-from genmodels.training.checkpoint_io import link_atomically, remove_leftovers
+from genmodels.files import remove_leftovers
+from genmodels.training.checkpoint_io import link_atomically
 from genmodels.training.position import is_last_step, is_mid_accumulation, validation_follows
 
 

@@ -1,20 +1,17 @@
 """A picture of metrics.csv."""
 
-import csv
 import math
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genmodels.files import explaining_full_disk
-
-Series = dict[str, tuple[list[int], list[float]]]
+from genmodels.pictures import save_figure
+from genmodels.training.callbacks.forgiving import Forgiving
+from genmodels.training.csv_logger import Series, read_series
 
 
 class Curves(pl.Callback):
@@ -23,6 +20,7 @@ class Curves(pl.Callback):
     def __init__(self, every_seconds: float = 30.0) -> None:
         self.every_seconds = every_seconds
         self._drawn_at = -math.inf
+        self._forgiving = Forgiving("curves.png")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if time.monotonic() - self._drawn_at >= self.every_seconds:  # half a second: as long as many an epoch
@@ -35,19 +33,8 @@ class Curves(pl.Callback):
         folder = Path(trainer.default_root_dir)
         if trainer.is_global_zero and (folder / "metrics.csv").exists():
             self._drawn_at = time.monotonic()
-            with explaining_full_disk(folder / "curves.png"):
-                draw_curves(read_metrics(folder / "metrics.csv"), pl_module.shown, folder / "curves.png")
-
-
-def read_metrics(path: Path) -> Series:
-    """Read metrics.csv into {name: (steps, values)}, in the order logged."""
-    series: Series = defaultdict(lambda: ([], []))
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            steps, values = series[row["name"]]
-            steps.append(int(row["step"]))
-            values.append(float(row["value"]))
-    return dict(series)
+            with self._forgiving:
+                draw_curves(read_series(folder / "metrics.csv"), pl_module.shown, folder / "curves.png")
 
 
 def draw_curves(series: Series, names: Sequence[str], path: Path) -> None:
@@ -59,10 +46,10 @@ def draw_curves(series: Series, names: Sequence[str], path: Path) -> None:
             if logged in series:
                 top.plot(*series[logged], style, label=logged, linewidth=1, markersize=3)
     top.set_ylabel(names[0] if len(names) == 1 else "")
-    for axes, prefix in ((middle, "learning_rate"), (bottom, "grad_norm")):
+    for axes, prefix in ((middle, "train/learning_rate"), (bottom, "train/grad_norm")):
         for logged in (name for name in series if name.startswith(prefix)):
             axes.plot(*series[logged], linewidth=1, label=logged)
-        axes.set_ylabel(prefix)
+        axes.set_ylabel(prefix.removeprefix("train/"))
         if len(axes.lines) > 1:
             axes.legend()
     if top.lines:
@@ -70,4 +57,4 @@ def draw_curves(series: Series, names: Sequence[str], path: Path) -> None:
     if bottom.lines:
         bottom.set_yscale("log")
     bottom.set_xlabel("step")
-    FigureCanvasAgg(figure).print_png(path)
+    save_figure(figure, path)

@@ -13,14 +13,14 @@ from genmodels.training.modules.training_module import parameters_of
 
 
 class NaNGuard(pl.Callback):
-    """Checks loss and gradient norm before every step of every optimiser, and logs the norm as `grad_norm`.
+    """Checks loss and gradient norm before every step of every optimiser, and logs the norm as `train/grad_norm`.
 
-    Of several optimisers each has its own, `grad_norm/<part>`.
+    Of several optimisers each has its own, `train/grad_norm/<part>`.
 
     Args:
         policy: `stop` ends the run with a UserError that names the step, the quantity and the last good checkpoint;
             `skip` leaves the weights as they are, goes on with the next batch, and logs the number of such steps as
-            `skipped_steps`.
+            `train/skipped_steps`.
         max_consecutive_skips: so many in a row stop the run.
 
     Under several ranks all decide alike.
@@ -43,7 +43,7 @@ class NaNGuard(pl.Callback):
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters_of(optimizer) if p.grad is not None])
-        pl_module.step_metrics[f"grad_norm{pl_module.suffix_of(optimizer)}"] = norm
+        pl_module.step_metrics[f"train/grad_norm{pl_module.suffix_of(optimizer)}"] = norm
         is_finite = bool(torch.isfinite(self._loss) & torch.isfinite(norm))
         if trainer.world_size > 1:
             is_finite = trainer.strategy.reduce_boolean_decision(is_finite, all=True)
@@ -54,7 +54,7 @@ class NaNGuard(pl.Callback):
         else:
             self._skip(optimizer)
         if self.policy == "skip":
-            pl_module.step_metrics["skipped_steps"] = torch.tensor(float(self.skipped))
+            pl_module.step_metrics["train/skipped_steps"] = torch.tensor(float(self.skipped))
 
     def state_dict(self) -> dict[str, Any]:
         return {"skipped": self.skipped, "in_a_row": self._in_a_row}

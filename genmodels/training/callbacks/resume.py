@@ -9,7 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from genmodels.training.loggers import CSVMetrics
+from genmodels.training.run_logger import loggers_of
 
 _VALIDATION = "epoch_loop.val_loop.batch_progress"
 _TRAINING = "epoch_loop.batch_progress"
@@ -27,7 +27,7 @@ class Resume(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        checkpoint["metrics_size"] = max((log.size() for log in _csv(trainer)), default=0)
+        checkpoint["metrics_size"] = max((log.size() for log in loggers_of(trainer)), default=0)
         loops = checkpoint["loops"]["fit_loop"]
         if trainer.validating and not _is_complete(trainer, loops[_VALIDATION]):
             loops[_VALIDATION] = _about_to_validate(loops[_VALIDATION])
@@ -37,7 +37,7 @@ class Resume(pl.Callback):
     ) -> None:
         # `processed` is up to date in every hook that saves; `completed` lags by one in on_train_batch_end.
         self._batches_seen = checkpoint["loops"]["fit_loop"][_TRAINING]["total"]["processed"]
-        for log in _csv(trainer):
+        for log in loggers_of(trainer):
             log.rewind(checkpoint["metrics_size"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -50,10 +50,6 @@ class Resume(pl.Callback):
         # Undo the mark of `_about_to_validate`, or later checkpoints would carry it on.
         total: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
         total.ready = total.started = total.processed
-
-
-def _csv(trainer: pl.Trainer) -> list[CSVMetrics]:
-    return [logger for logger in trainer.loggers if isinstance(logger, CSVMetrics)]
 
 
 def _is_complete(trainer: pl.Trainer, progress: dict[str, Any]) -> bool:

@@ -91,8 +91,8 @@ class RunProgress(pl.Callback):
         ]
         if pl_module.selection is not None and f"val/{pl_module.selection.name}" in logged:
             parts.append(f"val {float(logged[f'val/{pl_module.selection.name}']):.3f}")
-        if "images_per_second" in logged:
-            parts.append(f"{float(logged['images_per_second']):.0f} images/s")
+        if "time/images_per_second" in logged:
+            parts.append(f"{float(logged['time/images_per_second']):.0f} images/s")
         left = self._seconds_left(trainer, pl_module)
         return parts if left is None else [*parts, f"ETA {_clock(left)}"]
 

@@ -7,10 +7,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from genmodels.files import explaining_full_disk
 from genmodels.models.contract import Density, Model, Sampler, offered, required
 from genmodels.pictures import save_densities, save_grid, save_scatter
 from genmodels.randomness import seed_for, seeded
+from genmodels.training.callbacks.forgiving import Forgiving
 from genmodels.training.loggers import log_picture
 
 _POINTS = 2000
@@ -38,15 +38,18 @@ class Samples(pl.Callback):
         self.temperature = temperature
         self.seed = seed
         self._validations = 0
+        self._forgiving = Forgiving("samples")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._validations += 1
         if self._validations % self.every or not trainer.is_global_zero or not _is_drawable(pl_module.model):
             return
-        path = Path(trainer.default_root_dir) / "samples" / f"step_{pl_module.steps_taken:07d}.png"
-        with explaining_full_disk(path), torch.no_grad(), pl_module.averaged():
-            self._save(pl_module, path)
-        log_picture(trainer, "samples", path)
+        step = pl_module.steps_taken
+        path = Path(trainer.default_root_dir) / "samples" / f"step_{step:07d}.png"
+        with self._forgiving:
+            with torch.no_grad(), pl_module.averaged():
+                self._save(pl_module, path)
+            log_picture(trainer, "samples", path, step)
 
     def state_dict(self) -> dict[str, int]:
         return {"validations": self._validations}

@@ -11,7 +11,7 @@ from genmodels.training.recording import record
 
 
 class StepMetrics(pl.Callback):
-    """Logs the module's `step_metrics`, `learning_rate` and `images_per_second`.
+    """Logs the module's `step_metrics`, `train/learning_rate` and `time/images_per_second`.
 
     Every `trainer.log_every_n_steps` steps of training: metrics of that step, averaged over the ranks, and images (or
     vectors) per second over all ranks since the last row, validation left out.
@@ -31,7 +31,7 @@ class StepMetrics(pl.Callback):
         self._restart_clock()
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
-        self._learning_rates[f"learning_rate{pl_module.suffix_of(optimizer)}"] = optimizer.param_groups[0]["lr"]
+        self._learning_rates[f"train/learning_rate{pl_module.suffix_of(optimizer)}"] = optimizer.param_groups[0]["lr"]
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._samples += len(batch[0]) * trainer.world_size
@@ -45,7 +45,7 @@ class StepMetrics(pl.Callback):
             values = trainer.strategy.reduce(values, reduce_op="mean")
         metrics = dict(zip(names, values.tolist(), strict=True))
         metrics.update(self._learning_rates)
-        metrics["images_per_second"] = self._samples / (time.perf_counter() - self._since)
+        metrics["time/images_per_second"] = self._samples / (time.perf_counter() - self._since)
         record(trainer, metrics)
         self._restart_clock()
 

@@ -8,7 +8,7 @@ from training_toys import DiagonalGaussian, digits, module, standard_callbacks, 
 
 from genmodels.errors import UserError
 from genmodels.training import Checkpoints, NaNGuard
-from genmodels.training.callbacks.curves import read_metrics
+from genmodels.training.csv_logger import read_series
 
 
 class Breaks(DiagonalGaussian):
@@ -58,8 +58,8 @@ def test_stop_names_the_parameter_whose_gradient_broke(tmp_path: Path) -> None:
 def test_skip_leaves_the_weights_and_counts(in_gradient: bool, tmp_path: Path) -> None:
     model = fit(tmp_path, Breaks((3, 6), in_gradient), NaNGuard("skip"))
     assert all(p.isfinite().all() for p in model.parameters())
-    series = read_metrics(tmp_path / "metrics.csv")
-    assert series["skipped_steps"] == ([1, 2, 3, 4, 5, 6, 7, 8], [0, 0, 1, 1, 1, 2, 2, 2])
+    series = read_series(tmp_path / "metrics.csv")
+    assert series["train/skipped_steps"] == ([1, 2, 3, 4, 5, 6, 7, 8], [0, 0, 1, 1, 1, 2, 2, 2])
 
 
 def test_a_skipped_step_moves_nothing(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ class BreaksOnRankOne(DiagonalGaussian):
 def test_ranks_decide_alike(tmp_path: Path) -> None:
     model = BreaksOnRankOne((1, 8, 8), 17)
     fit(tmp_path, model, NaNGuard("skip"), devices=2, strategy="ddp_fork")
-    assert read_metrics(tmp_path / "metrics.csv")["skipped_steps"][1][-1] == 8
+    assert read_series(tmp_path / "metrics.csv")["train/skipped_steps"][1][-1] == 8
 
 
 def test_unknown_policy() -> None:

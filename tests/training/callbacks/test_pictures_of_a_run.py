@@ -89,8 +89,8 @@ def test_curves_are_redrawn_after_a_validation_when_due_and_at_the_end(tmp_path:
 def test_curves_show_what_was_logged(tmp_path: Path) -> None:
     """The picture changes with each series, and only with those it shows."""
     base = {"train/nll": ([1, 2], [3.0, 2.0]), "val/nll": ([2], [2.5])}
-    rows = {"learning_rate": ([1, 2], [0.1, 0.2]), "grad_norm": ([1, 2], [5.0, 1.0])}
-    other = {"images_per_second": ([1, 2], [10.0, 20.0])}
+    rows = {"train/learning_rate": ([1, 2], [0.1, 0.2]), "train/grad_norm": ([1, 2], [5.0, 1.0])}
+    other = {"time/images_per_second": ([1, 2], [10.0, 20.0])}
     pictures = {}
     for name, series in (("base", base), ("other", base | other), ("rows", base | rows), ("less", {})):
         draw_curves(series, ["nll"], tmp_path / f"{name}.png")

@@ -17,8 +17,8 @@ import training_toys
 from training_toys import train
 
 from genmodels.errors import Interrupted
-from genmodels.training import Checkpoints, read_checkpoint
-from genmodels.training.callbacks.curves import read_metrics
+from genmodels.training import Checkpoints, Curves, read_checkpoint
+from genmodels.training.csv_logger import read_series
 
 HUNDRED_STEPS = {"max_epochs": 25, "every_n_steps": 3}
 
@@ -89,7 +89,7 @@ def test_last_checkpoint_waits_for_the_end_of_an_accumulation(tmp_path: Path, mo
 
 def test_the_last_weights_are_validated(tmp_path: Path) -> None:
     train(tmp_path, max_steps=7)
-    assert read_metrics(tmp_path / "metrics.csv")["val/bits_per_dim"][0] == [4, 7]
+    assert read_series(tmp_path / "metrics.csv")["val/bits_per_dim"][0] == [4, 7]
 
 
 def test_last_checkpoint_is_of_the_last_step(tmp_path: Path) -> None:
@@ -138,6 +138,28 @@ def test_a_stopped_process_resumes_exactly(sent: signal.Signals, hundred_steps: 
         assert output.strip() == expected
     train(tmp_path, resume=True, **HUNDRED_STEPS)
     assert_same_run(tmp_path, hundred_steps)
+
+
+@pytest.mark.parametrize("damage", ["none", "half a row", "no file", "empty file"])
+def test_killed_with_a_checkpoint_from_before_the_first_row(damage: str, tmp_path: Path) -> None:
+    """The checkpoint is of step 3, the first row of step 4 of four in an epoch, and step 5 is the last."""
+    options = {"max_epochs": 3, "every_n_steps": 3, "log_every_n_steps": 4, "check_val_every_n_epoch": 3}
+    script = Path(training_toys.__file__).with_name("train_toy.py")
+    stopped, straight = tmp_path / "stopped", tmp_path / "straight"
+    killed = subprocess.run([sys.executable, script, stopped, json.dumps(options), "5"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert read_checkpoint(stopped / "checkpoints" / "last.ckpt")["metrics_size"] == 0
+    metrics = stopped / "metrics.csv"
+    whole = metrics.read_text()
+    assert whole.count("\n") == 5, "a header and the four figures of step 4"
+    if damage == "no file":
+        metrics.unlink()
+    else:
+        metrics.write_text({"none": whole, "half a row": whole[:-3], "empty file": ""}[damage])
+    train(stopped, resume=True, extra=[Curves()], **options)
+    train(straight, **options)
+    assert_same_run(stopped, straight)
+    assert (stopped / "curves.png").exists()
 
 
 class Press(pl.Callback):
@@ -225,4 +247,4 @@ def assert_equal(a: Any, b: Any, path: str = "") -> None:
 
 def rows(folder: Path) -> list[tuple[str, ...]]:
     with (folder / "metrics.csv").open(newline="") as file:
-        return [tuple(row) for row in csv.reader(file) if row[2] != "images_per_second"]
+        return [tuple(row) for row in csv.reader(file) if row[2] != "time/images_per_second"]

@@ -11,7 +11,7 @@ from training_toys import DiagonalGaussian, digits, module, standard_callbacks, 
 from genmodels.errors import UserError
 from genmodels.randomness import seed_for, seeded
 from genmodels.training import LikelihoodModule
-from genmodels.training.callbacks.curves import read_metrics
+from genmodels.training.csv_logger import read_series
 from genmodels.training.initialization import initialize_from
 
 
@@ -57,7 +57,7 @@ def test_validation_noise_is_fixed_and_leaves_the_random_state(tmp_path: Path) -
     """With a learning rate of zero every validation gives the same figure."""
     lightning = module(DiagonalGaussian((1, 8, 8), 17), lr=0.0)
     trainer(tmp_path, standard_callbacks(), max_epochs=3).fit(lightning, datamodule=digits())
-    series = read_metrics(tmp_path / "metrics.csv")
+    series = read_series(tmp_path / "metrics.csv")
     steps, values = series["val/bits_per_dim"]
     assert steps == [4, 8, 12]
     assert len(set(values)) == 1
@@ -79,17 +79,17 @@ def test_validation_weighs_samples_not_batches(tmp_path: Path) -> None:
             total += float(lightning.objective(lightning.model, x, y)[0]) * len(x)
         count += len(x)
     assert count == 300
-    logged = read_metrics(tmp_path / "metrics.csv")["val/bits_per_dim"][1][-1]
+    logged = read_series(tmp_path / "metrics.csv")["val/bits_per_dim"][1][-1]
     assert logged == pytest.approx(total / count, rel=1e-9)
 
 
 def test_logged_rows(tmp_path: Path) -> None:
     """Every metric stands at the step whose update it belongs to."""
     train(tmp_path, max_epochs=2, log_every_n_steps=3)
-    series = read_metrics(tmp_path / "metrics.csv")
-    for name in ("train/bits_per_dim", "grad_norm", "images_per_second", "learning_rate"):
+    series = read_series(tmp_path / "metrics.csv")
+    for name in ("train/bits_per_dim", "train/grad_norm", "images_per_second", "train/learning_rate"):
         assert series[name][0] == [3, 6]
-    assert series["learning_rate"][1] == pytest.approx([0.01 * 3 / 7, 0.01 * 6 / 7])
+    assert series["train/learning_rate"][1] == pytest.approx([0.01 * 3 / 7, 0.01 * 6 / 7])
     assert series["val/bits_per_dim"][0] == series["val/inverse_error"][0] == [4, 8]
 
 
@@ -144,7 +144,7 @@ def test_gradient_clipping(tmp_path: Path) -> None:
     seen = AfterStart()
     run = trainer(tmp_path, [seen, *standard_callbacks()], max_steps=1, gradient_clip_val=0.005)
     run.fit(lightning, datamodule=digits())
-    assert read_metrics(tmp_path / "metrics.csv")["grad_norm"][1][0] > 0.01
+    assert read_series(tmp_path / "metrics.csv")["train/grad_norm"][1][0] > 0.01
     moved = parameters_to_vector(lightning.parameters()) - seen.all
     assert moved.norm().item() == pytest.approx(0.005, rel=1e-3)
 
@@ -163,5 +163,5 @@ def test_loss_scaling_is_refused(tmp_path: Path) -> None:
 def test_bf16_trains_with_clipping_and_a_fused_optimiser(tmp_path: Path) -> None:
     options = {"max_epochs": 2, "precision": "bf16-mixed", "gradient_clip_val": 1.0}
     train(tmp_path, **options)
-    values = read_metrics(tmp_path / "metrics.csv")["val/bits_per_dim"][1]
+    values = read_series(tmp_path / "metrics.csv")["val/bits_per_dim"][1]
     assert 3 < values[-1] < 4.5
