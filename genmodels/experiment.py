@@ -1,6 +1,7 @@
 """The composition root: a config becomes data, model, module, trainer and a run folder."""
 
 import contextlib
+import traceback
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from genmodels.config.resuming import resumed_config
 from genmodels.errors import Interrupted, UserError
 from genmodels.evaluation.scoring import in_words, score
 from genmodels.evaluation.setting import Setting
+from genmodels.files import write_text
 from genmodels.runs.finished_run import load_run
 from genmodels.runs.fit import Parts, build_parts, fit
 from genmodels.runs.folder import RunFolder
@@ -51,7 +53,7 @@ def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
         folder.write_config(config)
-        folder.update_record(**_beginning(folder.read_record(), config, overrides, wandb_id, parts))
+        folder.update_record(**_beginning(folder, config, overrides, wandb_id, parts))
     with _recorded_end(folder) if is_leader else contextlib.nullcontext():
         value = _fit(config, folder, wandb_id, resume, parts)
         if is_leader:
@@ -93,10 +95,11 @@ def _fit(config: dict[str, Any], folder: RunFolder, wandb_id: str, resume: bool,
 
 
 def _beginning(
-    before: dict[str, Any], config: dict[str, Any], overrides: Sequence[str], wandb_id: str, parts: Parts
+    folder: RunFolder, config: dict[str, Any], overrides: Sequence[str], wandb_id: str, parts: Parts
 ) -> dict[str, Any]:
     """Entries of run.json when a run starts or goes on; what earlier parts ran with is kept under `earlier`."""
-    now = {"started": _now(), "overrides": list(overrides), **provenance()}
+    before = folder.read_record()
+    now = {"started": _now(), "overrides": list(overrides), **provenance(folder.path)}
     earlier = [*before.get("earlier", []), {key: before[key] for key in now if key in before}] if before else []
     return {
         "name": config["name"],
@@ -113,17 +116,23 @@ def _beginning(
 
 @contextlib.contextmanager
 def _recorded_end(folder: RunFolder) -> Iterator[None]:
-    """Note in run.json how the body ended, where the disk still takes it."""
-    status = "failed"
+    """Note in run.json how the body ended, and a bug's traceback beside it, where the disk still takes them."""
+    folder.traceback.unlink(missing_ok=True)
+    status, failure = "failed", None
     try:
         yield
         status = "finished"
     except (Interrupted, KeyboardInterrupt):
         status = "interrupted"
         raise
+    except Exception as error:
+        failure = error
+        raise
     finally:
-        with contextlib.suppress(OSError):
-            folder.update_record(status=status, ended=_now())
+        with contextlib.suppress(OSError, UserError):
+            folder.update_record(status=status, ended=_now(), error=None if failure is None else _one_line(failure))
+            if failure is not None and not isinstance(failure, UserError):
+                write_text(folder.traceback, "".join(traceback.format_exception(failure)))
 
 
 def _conclude(config: dict[str, Any], folder: RunFolder) -> None:
@@ -141,6 +150,11 @@ def _conclude(config: dict[str, Any], folder: RunFolder) -> None:
     ):
         if path is not None and path.exists():
             print(f"{title:<8} {path}")
+
+
+def _one_line(error: Exception) -> str:
+    sentence = " ".join(str(error).split())
+    return sentence if isinstance(error, UserError) else f"{type(error).__name__}: {sentence}"
 
 
 def _now() -> str:

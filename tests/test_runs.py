@@ -219,4 +219,32 @@ def test_two_runs_of_one_moment_get_two_folders(run: Run, tmp_path: Path) -> Non
 def test_diverging_weights_end_in_a_sentence_and_are_recorded(run: Run, tmp_path: Path) -> None:
     done = run("train", *TINY, "optimizer.lr=1e30", f"hydra.run.dir={tmp_path / 'run'}", "trainer.max_steps=50")
     assert "is not finite" in done.mistake
-    assert _json(tmp_path / "run" / "run.json")["status"] == "failed"
+    record = _json(tmp_path / "run" / "run.json")
+    assert record["status"] == "failed"
+    assert "is not finite" in record["error"]
+    assert not (tmp_path / "run" / "traceback.txt").exists()
+
+
+def test_a_bug_leaves_its_traceback(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the run goes on and ends well."""
+    folder = tmp_path / "run"
+    config = compose([*TINY, "trainer.max_steps=25", "callbacks.checkpoints.every_n_steps=5"])
+    with monkeypatch.context() as patch:
+        patch.setattr("genmodels.experiment.score_run", lambda *arguments, **options: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(config, folder)
+    record = _json(folder / "run.json")
+    assert (record["status"], record["error"]) == ("failed", "ZeroDivisionError: division by zero")
+    written = (folder / "traceback.txt").read_text()
+    assert written.startswith("Traceback")
+    assert "_conclude" in written
+    train({**config, "resume": str(folder)}, folder)
+    record = _json(folder / "run.json")
+    assert (record["status"], record["error"]) == ("finished", None)
+    assert not (folder / "traceback.txt").exists()
+
+
+def test_a_run_without_loggers(run: Run, tmp_path: Path) -> None:
+    _train(run, tmp_path / "run", "trainer.max_steps=5", "logger=none")
+    assert (tmp_path / "run" / "metrics.json").exists()
+    assert not (tmp_path / "run" / "metrics.csv").exists()

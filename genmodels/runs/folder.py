@@ -22,6 +22,7 @@ class RunFolder:
         last, best: the newest checkpoint, and the one with the best validation figure.
         metrics: metrics.json, the final figures.
         curves: the picture of the training curves.
+        traceback: where a run that failed says why.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -32,6 +33,7 @@ class RunFolder:
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.json"
         self.curves = self.path / "curves.png"
+        self.traceback = self.path / "traceback.txt"
         self._config = self.path / "config.yaml"
         self._record = self.path / "run.json"
 
@@ -63,7 +65,10 @@ class RunFolder:
         raise UserError(f"{self._config} cannot be read: it holds no keys")
 
     def write_config(self, config: dict[str, Any]) -> None:
-        write_text(self._config, OmegaConf.to_yaml(OmegaConf.create(config)))
+        """Write config.yaml, in which the data is found from any folder."""
+        data = {key: _absolute(value) if key == "root" else value for key, value in config["data"].items()}
+        found = {**config, "data": data, "data_dir": _absolute(config["data_dir"])}
+        write_text(self._config, OmegaConf.to_yaml(OmegaConf.create(found)))
 
     def read_record(self) -> dict[str, Any]:
         """run.json, or an empty dict before it is first written."""
@@ -75,6 +80,10 @@ class RunFolder:
     def add_metrics(self, name: str, entry: dict[str, Any]) -> None:
         """Put one figure into metrics.json beside those that are there; the same name is replaced."""
         write_json(self.metrics, {**read_json(self.metrics), name: entry})
+
+
+def _absolute(path: Any) -> Any:
+    return str(Path(path).absolute()) if isinstance(path, str) else path
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Keep run.json true while a run goes on."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytorch_lightning as pl
 
+from genmodels.errors import UserError
 from genmodels.runs.folder import RunFolder
 from genmodels.training.position import batches_seen, module_of
 
@@ -41,7 +43,8 @@ class RunRecord(pl.Callback):
         self._write(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self._write(trainer)
+        with suppress(OSError, UserError):  # a full disk may be the very reason
+            self._write(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"seconds": self.seconds}

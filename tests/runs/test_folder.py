@@ -9,10 +9,15 @@ from genmodels.errors import UserError
 from genmodels.runs.folder import RunFolder
 
 
-def test_the_config_comes_back_as_it_was(tmp_path: Path) -> None:
-    config = compose(["optimizer.lr=1e-5", "data=toy2d", "model=nice_small"])
+def test_the_config_comes_back_as_it_was_and_finds_its_data_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = compose(["optimizer.lr=1e-5", "data=toy2d", "model=nice_small", "data_dir=sets"])
+    monkeypatch.chdir(tmp_path)
     RunFolder(tmp_path).write_config(config)
-    assert RunFolder(tmp_path).read_config() == config
+    saved = RunFolder(tmp_path).read_config()
+    assert saved["data_dir"] == saved["data"]["root"] == str(tmp_path / "sets")
+    assert {**saved, "data_dir": "sets", "data": {**saved["data"], "root": "sets"}} == config
 
 
 def test_figures_are_added_and_replaced_by_name(tmp_path: Path) -> None:

@@ -22,11 +22,19 @@ _HEADER = struct.Struct("<IHB")
 
 @dataclass
 class OfflineRun:
-    """What a file holds of its run: `history` has one dict per logged row; `ended` with the last record of all."""
+    """What a file holds of its run: `history` has one dict per logged row; `ended` with the last record of all.
+
+    `best` says by metric which value the summary keeps, where that is not the last.
+    """
 
     id: str = ""
+    group: str = ""
+    tags: list[str] = field(default_factory=list)
     ended: bool = False
+    exit_code: int | None = None
+    best: dict[str, str] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def series(self, name: str) -> tuple[list[int], list[float]]:
@@ -52,13 +60,20 @@ def _read(path: Path) -> OfflineRun:
     for record in _records(path.read_bytes()):
         kind = record.WhichOneof("record_type")
         if kind == "run":
-            run.id = record.run.run_id
+            run.id, run.group, run.tags = record.run.run_id, record.run.run_group, list(record.run.tags)
             run.config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
         elif kind == "history":
             items = record.history.item
             run.history.append({i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in items})
+        elif kind == "metric":
+            kept = record.metric.summary
+            if kept.min or kept.max:
+                run.best[record.metric.name] = "min" if kept.min else "max"
+        elif kind == "summary":
+            items = record.summary.update
+            run.summary |= {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in items}
         elif kind == "exit":
-            run.ended = True
+            run.ended, run.exit_code = True, record.exit.exit_code
     return run
 
 
