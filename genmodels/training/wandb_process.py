@@ -5,6 +5,7 @@ takes, every further one a row, a picture or figures for the summary; `{"end": t
 the input without it, which is what a killed training leaves, as failed. It answers with one line: {} or {"error": ...}.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -16,16 +17,16 @@ STEP = "trainer/global_step"
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what wandb and its own processes print is no answer
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()  # training never waits for a slow connection
     try:
         run = _begin(**json.loads(lines.get()))
     except Exception as error:
-        print(json.dumps({"error": " ".join(str(error).split())}), file=answers, flush=True)
+        _answer(answers, {"error": " ".join(str(error).split())})
         return
-    print("{}", file=answers, flush=True)
+    _answer(answers, {})
     while line := lines.get():
         message = json.loads(line)
         if "end" in message:
@@ -33,6 +34,11 @@ def main() -> None:
             return
         _log(run, **message)
     run.finish(exit_code=1)
+
+
+def _answer(pipe: int, answer: dict[str, str]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # a killed training listens no more, but its rows are to be kept
+        os.write(pipe, f"{json.dumps(answer)}\n".encode())
 
 
 def _read(lines: "queue.Queue[str]") -> None:

@@ -105,13 +105,14 @@ def test_without_a_key_wandb_stays_offline_and_knows_the_run(tmp_path: Path) -> 
 
 
 @pytest.fixture
-def deaf_server() -> Iterator[tuple[str, list[Any]]]:
-    """An address that hangs up on everybody, and who has called."""
-    calls: list[Any] = []
+def deaf_server() -> Iterator[tuple[str, list[bytes]]]:
+    """An address that hangs up on everybody, and what the callers said who had a key."""
+    calls: list[bytes] = []
 
     class HangUp(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            calls.append(self.client_address)
+            said = self.request.recv(4096)
+            calls.extend([said] if b"Authorization" in said else [])
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangUp) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -122,7 +123,7 @@ def deaf_server() -> Iterator[tuple[str, list[Any]]]:
 @pytest.mark.usefixtures("no_key")
 @pytest.mark.parametrize("source", ["environment", "netrc", "nowhere"])
 def test_with_a_key_wandb_goes_online_and_without_a_connection_offline(
-    source: str, deaf_server: tuple[str, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: str, deaf_server: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, calls = deaf_server
     monkeypatch.setenv("WANDB_BASE_URL", f"http://{address}")
