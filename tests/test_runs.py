@@ -230,7 +230,7 @@ def test_a_bug_leaves_its_traceback(trained: Path, tmp_path: Path, monkeypatch: 
     folder = tmp_path / "run"
     config = compose([*TINY, "trainer.max_steps=25", "callbacks.checkpoints.every_n_steps=5"])
     with monkeypatch.context() as patch:
-        patch.setattr("genmodels.experiment.score_run", lambda *arguments, **options: 1 / 0)
+        patch.setattr("genmodels.experiment.score", lambda *arguments, **options: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train(config, folder)
     record = _json(folder / "run.json")

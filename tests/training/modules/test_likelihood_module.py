@@ -87,7 +87,7 @@ def test_logged_rows(tmp_path: Path) -> None:
     """Every metric stands at the step whose update it belongs to."""
     train(tmp_path, max_epochs=2, log_every_n_steps=3)
     series = read_series(tmp_path / "metrics.csv")
-    for name in ("train/bits_per_dim", "train/grad_norm", "images_per_second", "train/learning_rate"):
+    for name in ("train/bits_per_dim", "train/grad_norm", "time/images_per_second", "train/learning_rate"):
         assert series[name][0] == [3, 6]
     assert series["train/learning_rate"][1] == pytest.approx([0.01 * 3 / 7, 0.01 * 6 / 7])
     assert series["val/bits_per_dim"][0] == series["val/inverse_error"][0] == [4, 8]
