@@ -13,6 +13,7 @@ import torch
 
 ROOT = Path(genmodels.__file__).parents[1]
 
+os.environ.setdefault("WANDB_MODE", "offline")  # nobody's account gets the runs of tests
 torch.set_num_threads(1)  # results are equal bit for bit only at the same number of threads
 
 
