@@ -1,0 +1,1 @@
+"""Every model on fixed weights and a fixed input against a few independent lines that follow its paper."""
