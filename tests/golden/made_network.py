@@ -1,4 +1,4 @@
-"""MADE's network by the official code of MAF (github.com/gpapamak/maf, `ml/models/mades.py`) and its flow of one layer."""
+"""MADE's network by the official code of MAF (gpapamak/maf, `ml/models/mades.py`), and what its tests share."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -49,7 +49,8 @@ def log_normal(u: Tensor) -> Tensor:
 def log_mixture(params: Tensor, z: Tensor) -> Tensor:
     """log p of MADE MoG: of K weights, K means and K log-variances for each dimension, [B, 3 K, D]."""
     logits, means, log_variances = params.chunk(3, dim=1)
-    densities = torch.exp(-0.5 * (z[:, None] - means) ** 2 / log_variances.exp()) / (2 * math.pi * log_variances.exp()).sqrt()
+    variances = log_variances.exp()
+    densities = torch.exp(-0.5 * (z[:, None] - means) ** 2 / variances) / (2 * math.pi * variances).sqrt()
     return (torch.softmax(logits, dim=1) * densities).sum(dim=1).log().sum(dim=1)
 
 

@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def _conv(w: State, name: str, x: Tensor) -> Tensor:
-    """`conv2d` with `add_edge_padding`, without what follows: a plane of ones around the image, if any, as a channel."""
+    """`conv2d` with `add_edge_padding`, without what follows: a plane of ones around the image as a channel."""
     kernel = w[f"{name}.weight"]
     padding = kernel.shape[-1] // 2
     padded = F.pad(x, [padding] * 4)

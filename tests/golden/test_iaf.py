@@ -16,7 +16,7 @@ LAYERS = 3
 def _data(
     w: State, u: Tensor, activation: Callable[[Tensor], Tensor] = torch.relu, context: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """x of noise u, and log p(x). Layer 0 is the last to act on noise; it and every second one have the natural order."""
+    """x of noise u, and log p(x). Layer 0 acts last; it and every second one have the natural order."""
     log_p = log_normal(u)
     for layer in reversed(range(LAYERS)):
         order = list(range(u.shape[1]))[:: -1 if layer % 2 else 1]

@@ -204,8 +204,8 @@ def test_initial_values() -> None:
 def test_widths_double_with_every_scale_and_again_after_every_squeeze() -> None:
     w = RealNVP((3, 8, 8), LEVELS, num_scales=2, width=4, num_blocks=1).state_dict()
     top = "bijection.bijections.1"
-    firsts = [name for name in w if name.endswith("net.conv_in.direction")]
-    shapes = {name.removeprefix(top)[: -len(".bijections.0.net.conv_in.direction")]: tuple(w[name].shape) for name in firsts}
+    first = ".bijections.0.net.conv_in.direction"
+    shapes = {name[len(top) : -len(first)]: tuple(w[name].shape) for name in w if name.endswith(first)}
     assert shapes == {
         **{f".bijections.{i}": (4, 7, 3, 3) for i in range(3)},
         **{f".bijections.3.inner.bijections.{i}": (8, 12, 3, 3) for i in range(3)},
