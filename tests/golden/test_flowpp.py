@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from genmodels.bijections import MixtureLogistic
 from genmodels.models import FlowPP, FlowPPDequantization
 from genmodels.networks.data_init import initialize
 from golden.fixed import filled, images
 
-LEVELS, ALPHA, COMPONENTS, BLOCKS, HEADS = 17, 0.05, 3, 2, 2
+LEVELS, COMPONENTS, BLOCKS, HEADS = 17, 3, 2, 2
 SHAPE = (2, 4, 8)
 LAYOUT = ("3 columns", "squeeze", "2 channels", "1 columns")
 
@@ -306,16 +306,20 @@ def test_norms_keep_their_scale_above_1e_10() -> None:
 
 
 def test_initial_values() -> None:
-    """Before the first batch: N(0, 0.05) weights, N(0, 0.01) positions, 1x1 convolutions the identity to 0.001."""
+    """Before the first batch: N(0, 0.05) weights, N(0, 0.01) positions, 1x1 convolutions the identity to 0.001.
+
+    Of the CIFAR-10 model, with its order of couplings and its dropout.
+    """
     torch.manual_seed(0)
     noise = FlowPPDequantization((4, 8, 8), LEVELS, width=16, num_blocks=1, num_components=4)
     model = FlowPP((4, 8, 8), LEVELS, width=16, num_blocks=1, num_components=4, dequantization=noise)
-    matrices = []
+    matrices, positions = [], []
     for name, value in model.state_dict().items():
         if name.endswith("inner.weight"):
             matrices.append(value - torch.eye(len(value)))
         elif name.endswith("position"):
             assert float(value.std()) == pytest.approx(0.01, rel=0.15), name
+            positions.append(tuple(value.shape[:2]))
         elif name.endswith(("scale", "_norm.weight")):
             assert (value == 1).all(), name
         elif name.endswith("weight"):
@@ -324,6 +328,8 @@ def test_initial_values() -> None:
         else:
             assert not value.any(), name
     assert len(matrices) == 2 * (4 + 9)
+    assert positions == 4 * [(8, 4)] + 4 * [(8, 4)] + 2 * [(4, 4)] + 3 * [(4, 2)]  # noise, then 4, 2 and 3 couplings
+    assert {module.p for module in model.modules() if isinstance(module, nn.Dropout)} == {0.2}
     assert float(torch.cat([m.flatten() for m in matrices]).std()) == pytest.approx(0.001, rel=0.05)
 
 

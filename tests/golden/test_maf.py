@@ -124,3 +124,12 @@ def test_initial_values() -> None:
         assert values == [[0.0], [0.0], [0.0], [1.0]]
     hidden = [w[f"bijection.bijections.8.net.layers.{layer}.weight"].shape for layer in range(3)]
     assert hidden == [(512, 4), (512, 512), (8, 512)]
+
+
+def test_initial_map_of_the_classes() -> None:
+    """`create_weights_conditional`: N(0, 1) / sqrt(number of classes + 1), and so for the outputs."""
+    torch.manual_seed(0)
+    w = MAF((FEATURES,), None, conditional=True, num_classes=10).state_dict()
+    of_context = w["bijection.bijections.0.net.of_context.weight"]
+    assert of_context.shape == (512 + 2 * FEATURES, 10)
+    assert float(of_context.std()) == pytest.approx(11**-0.5, rel=0.03)
