@@ -78,11 +78,11 @@ class _Official:
             h = h + self.conv(_concat_elu(context), f"{name}.from_context")
         return x + _gate(self.conv(self.dropped(_concat_elu(h)), f"{name}.second"))
 
-    def gated_attention(self, x: Tensor, name: str, position: Tensor, kind: str) -> Tensor:
+    def gated_attention(self, x: Tensor, name: str, position: Tensor, attention: str) -> Tensor:
         """`gated_attn`, or the ablation's `gated_nin`."""
         batch, height, width, channels = x.shape
         h = self.conv(x + position, f"{name}.first")
-        if kind == "pointwise":
+        if attention == "pointwise":
             h = h.view(batch, height, width, channels, 3).max(dim=-1).values
         else:
             query, key, value = h.view(batch, height * width, 3, HEADS, channels // HEADS).unbind(dim=2)
@@ -90,12 +90,12 @@ class _Official:
             h = torch.einsum("bhts,bshd->bthd", torch.softmax(weights, dim=-1), value).reshape(x.shape)
         return x + _gate(self.conv(self.dropped(h.contiguous()), f"{name}.second"))
 
-    def blocks(self, x: Tensor, net: str, position: Tensor | None, kind: str, context: Tensor | None = None) -> Tensor:
+    def blocks(self, x: Tensor, net: str, attention: str, context: Tensor | None = None) -> Tensor:
         for block in range(self.num_blocks):
             name = f"{net}.blocks.{block}"
             x = self.layer_norm(self.gated_conv(x, f"{name}.conv", context), f"{name}.conv_norm")
-            if position is not None:
-                x = self.gated_attention(x, f"{name}.attention", position, kind)
+            if attention != "none":
+                x = self.gated_attention(x, f"{name}.attention", self.w[f"{net}.position"], attention)
                 x = self.layer_norm(x, f"{name}.attention_norm")
         return x
 
@@ -104,7 +104,7 @@ class _Official:
     ) -> tuple[Tensor, Tensor]:
         """`MixLogisticAttnCoupling`: what becomes of `changed`, and the log-determinant."""
         x = self.conv(given, f"{net}.first")
-        x = self.blocks(x, net, self.w.get(f"{net}.position"), settings.get("attention", "self"), context)
+        x = self.blocks(x, net, settings.get("attention", "self"), context)
         x = self.conv(_concat_elu(x) if settings.get("activate_output") else x, f"{net}.last")
         channels = changed.shape[-1]
         a, b, *mixture = x.split(channels, dim=-1)
@@ -202,7 +202,7 @@ def _noise(
         for block in range(BLOCKS):
             context = official.gated_conv(context, f"context.blocks.{block}")
     else:
-        context = official.blocks(context, "context", official.w.get("context.position"), context_attention)
+        context = official.blocks(context, "context", context_attention)
     even, odd = _columns(eps.permute(0, 2, 3, 1))
     even, odd, log_det = official.stack(even, odd, "flow.inner", 2, settings, context)
     logit = _interleaved(even, odd).permute(0, 3, 1, 2)

@@ -128,9 +128,22 @@ def _model(variant: str) -> Glow:
     return model
 
 
+def _check_parts(w: State, settings: dict[str, Any]) -> None:
+    """What the lines above take where they find it is there where it ought to be, and nowhere else."""
+    larger = [name for name, value in w.items() if name.endswith("conv.weight") and value.shape[-2:] == (3, 3)]
+    assert len(larger) == 2 * SCALES * STEPS + (SCALES - 1) + settings.get("learn_top", True)
+    for name in larger:
+        assert (name.replace("weight", "edge_weight") in w) == settings.get("edge", True), name
+    in_lu_form = "permutation" not in settings and settings.get("conv1x1", "lu") == "lu"
+    assert any(name.endswith("conv.permutation") for name in w) == in_lu_form
+    assert any(name.endswith("bijections.1.order") for name in w) == ("permutation" in settings)
+    assert any("of_class" in name for name in w) == settings.get("conditional", False)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_log_prob_and_latents(variant: str) -> None:
     model, x = _model(variant), images(SHAPE, LEVELS, count=3)
+    _check_parts(model.state_dict(), VARIANTS[variant])
     w, y = model.state_dict(), torch.tensor([2, 0, 1]) if variant == "conditional" else None
     torch.manual_seed(3)
     log_p = model.log_prob(x, y)

@@ -37,13 +37,14 @@ class _Official:
             mean, var = self.w[f"{name}.running_mean"], self.w[f"{name}.running_var"]
         return (x - _channels(mean)) / torch.sqrt(_channels(var) + 1e-4) + _channels(self.w[f"{name}.bias"])
 
-    def conv(self, x: Tensor, name: str) -> Tensor:
+    def conv(self, x: Tensor, name: str, scale: bool = True, bias: bool = True) -> Tensor:
         """`conv_layer` with weight normalisation."""
         kernel = self.w[f"{name}.direction"]
         kernel = kernel / (kernel**2).sum(dim=(1, 2, 3), keepdim=True).sqrt()
-        if f"{name}.magnitude" in self.w:
+        assert (f"{name}.magnitude" in self.w, f"{name}.bias" in self.w) == (scale, bias)
+        if scale:
             kernel = kernel * self.w[f"{name}.magnitude"].view(-1, 1, 1, 1)
-        return F.conv2d(x, kernel, self.w.get(f"{name}.bias"), padding=kernel.shape[-1] // 2)
+        return F.conv2d(x, kernel, self.w[f"{name}.bias"] if bias else None, padding=kernel.shape[-1] // 2)
 
     def resnet(self, x: Tensor, name: str, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Shift and the number whose tanh is taken."""
@@ -51,11 +52,12 @@ class _Official:
         x = x if mask is None else 2 * x
         x = torch.cat((x.clamp(min=0), (-x).clamp(min=0)), dim=1)
         x = x if mask is None else torch.cat((x, mask.expand(len(x), 1, -1, -1)), dim=1)
-        x = self.conv(x, f"{name}.conv_in")
+        x = self.conv(x, f"{name}.conv_in", scale=False)
         out = self.conv(x, f"{name}.skips.0")
         for block in range(BLOCKS):
             inside = f"{name}.blocks.{block}"
-            h = self.conv(self.batch_norm(x, f"{inside}.norm_in").clamp(min=0), f"{inside}.conv_in")
+            h = self.batch_norm(x, f"{inside}.norm_in").clamp(min=0)
+            h = self.conv(h, f"{inside}.conv_in", scale=False, bias=False)
             h = self.conv(self.batch_norm(h, f"{inside}.norm_out").clamp(min=0), f"{inside}.conv_out")
             x = x + h
             out = out + self.conv(x, f"{name}.skips.{block + 1}")
