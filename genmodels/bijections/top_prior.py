@@ -13,7 +13,7 @@ class LearnedTopPrior(Bijection):
     Kingma & Dhariwal 2018, official code `prior` with --learntop and --ycond: mu and log sigma are a `ZeroConv2d`
     applied to an image of zeros, plus a linear map of the one-hot class. On zeros only the convolution's bias, its
     log-scale and its edge channel have an effect; its other weights never move. They are kept so that the number of
-    parameters is the published one.
+    parameters is the published one. Deviation: the map of the class has no factor exp(3 logs) (`linear_zeros`).
 
     Args:
         channels: of the latent.

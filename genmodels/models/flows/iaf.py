@@ -15,12 +15,13 @@ from genmodels.ranges import at_least, between
 class IAF(Flow):
     """A stack of MADEs that turn noise into data, each conditioning on the noise it takes in.
 
-        x_i = u_i exp(v_i / 2) + m_i,   (m_i, v_i) = MADE(u_1 .. u_{i-1})     (Equation 10, in MAF's parametrisation)
+        x_i = (u_i - m_i) exp(-v_i / 2),   (m_i, v_i) = MADE(u_1 .. u_{i-1})     (Equation 10, in MAF's parametrisation)
 
     The layers of MAF the other way round: samples and the density of samples in one pass, the density of given points
     in D steps. The paper uses it as the posterior of a variational autoencoder; here it is a density model of its own,
     as in Papamakarios et al. 2017, Section 3.4. The order of the dimensions is reversed from layer to layer.
-    Deviation: its gate (Equation 12) is the plain exp of MAF here.
+    Deviations: a layer is exactly the inverse of one of MAF, which has Equation 10's sigma = exp(-v / 2) and
+    mu = -m sigma where the paper's network gives mu itself; and the paper's gate (Equation 12) is that plain exp here.
 
     Args:
         shape: (D,), or (C, H, W): images are read row by row behind a logit.

@@ -11,6 +11,8 @@ from genmodels.networks.layout import fast_layout
 class ShiftBatchNorm2d(nn.Module):
     """Batch norm with a learned shift and no learned scale (eps 1e-4, momentum 0.1), as the official code has it.
 
+    Deviation: the running variance averages torch's unbiased estimates, not the variances the batches were divided by.
+
     Shapes: [B, channels, H, W] -> the same.
     """
 
