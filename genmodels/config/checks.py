@@ -1,13 +1,13 @@
 """Hold a whole config against what will be built from it, before any data is read or any net is built."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from genmodels.config.combinations import combination_errors, kind_errors
 from genmodels.config.hints import Node
 from genmodels.config.nodes import argument_errors
-from genmodels.errors import UserError
+from genmodels.config.targets import raise_all
 
 
 @dataclass
@@ -17,6 +17,7 @@ class Evaluation:
     importance_samples: int
     max_images: int | None
     batch_size: int
+    metrics: list[str] | None = None
 
 
 @dataclass
@@ -63,33 +64,21 @@ class TrainConfig:
     trainer: Node
     logger: Node
     callbacks: dict[str, Node | None] | None
-    published: Published | None = None  # configs of older runs lack it
-
-
-# By path, what the composition passes to the target itself.
-SUPPLIED = {
-    "trainer": ("callbacks", "logger", "default_root_dir", "use_distributed_sampler", "plugins"),
-    "logger": ("folder", "wandb_id", "config"),
-    "optimizer": ("params",),
-    "scheduler": ("optimizer",),
-}
+    # With defaults, for the configs of runs that were saved before there was such a key.
+    published: Published | None = None
+    optimizers: dict[str, Node] = field(default_factory=dict)
+    plugins: list[str] = field(default_factory=list)
 
 
 def check(config: Mapping[str, Any]) -> None:
     """Raise one UserError that tells every mistake in a training config, a sentence each."""
-    _raise(kind_errors(config))
+    raise_all(kind_errors(config))
     values = {key: value for key, value in config.items() if not isinstance(value, Mapping)}
-    _raise(argument_errors(TrainConfig, values, complete=False))  # first: the nodes may take a wrong one over
-    _raise(argument_errors(TrainConfig, config, supplied=SUPPLIED))
-    _raise(combination_errors(config))
+    raise_all(argument_errors(TrainConfig, values, complete=False))  # first: the nodes may take a wrong one over
+    raise_all(argument_errors(TrainConfig, config))
+    raise_all(combination_errors(config))
 
 
 def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
     """Raise one UserError that tells every mistake in the keyword arguments for `function`, a sentence each."""
-    _raise(argument_errors(function, arguments))
-
-
-def _raise(errors: Iterable[str]) -> None:
-    found = list(dict.fromkeys(errors))
-    if found:
-        raise UserError("\n".join(found))
+    raise_all(argument_errors(function, arguments))

@@ -4,28 +4,32 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genmodels.config.devices import process_count, started_by_a_launcher
-from genmodels.config.hints import matches
-from genmodels.config.nodes import type_hints
-from genmodels.config.targets import is_node, resolve
+from genmodels.config.targets import is_node, place_of, resolve
 from genmodels.distributions.energies import ENERGIES
 from genmodels.errors import UserError
 
+_FITTING = {"images": ("glow_small", "digits"), "vectors": ("maf", "toy2d")}  # by kind, a model and data of it
+
 
 def kind_errors(config: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence if the data holds vectors and the model takes images only, as its `levels` tells."""
+    """A sentence if the data holds vectors and the model's class takes images only, or the other way round."""
     data, model = config.get("data"), config.get("model")
-    if not isinstance(data, Mapping) or not isinstance(model, Mapping) or not is_node(model):
-        return
-    if data.get("levels", 0) is not None:
+    if not isinstance(data, Mapping) or not is_node(data) or not isinstance(model, Mapping) or not is_node(model):
         return
     try:
-        hints = type_hints(resolve(str(model["_target_"]), "model"))
+        built = resolve(model["_target_"], place_of("model"), "model._target_")
     except UserError:
         return  # told elsewhere
-    if not matches(None, hints.get("levels", Any)):
+    takes = getattr(built, "takes", _FITTING)
+    kind = "vectors" if data.get("levels", 0) is None else "images"
+    if isinstance(takes, str) or not set(takes) or not set(takes) <= set(_FITTING):
+        yield f"{built.__name__}.takes must be a frozenset of {' and '.join(map(repr, _FITTING))}, got {takes!r}"
+    elif kind not in takes:
+        other = next(iter(takes))
         yield (
-            f"{model['_target_'].rpartition('.')[2]} is a model of images, and {data.get('name')} holds vectors of "
-            f"shape {data.get('shape')}: choose a model of vectors, such as model=nice_small, or data of images"
+            f"{built.__name__} is a model of {other}, and {data.get('name')} holds {kind} of shape "
+            f"{data.get('shape')}: choose a model of {kind}, such as model={_FITTING[kind][0]}, "
+            f"or data of {other}, such as data={_FITTING[other][1]}"
         )
 
 

@@ -19,8 +19,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genmodels.config.compose import compose_unresolved, group_names
 from genmodels.config.nodes import unknown_key
-from genmodels.config.targets import nearest
-from genmodels.errors import UserError
+from genmodels.errors import UserError, nearest
 
 _OS_SENTENCES = {
     errno.ENOSPC: "the disk is full",
