@@ -23,19 +23,23 @@ _allowed: dict[str, None] = {}  # a set in the order of its members, for this pr
 _NOT_A_USERS = sys.stdlib_module_names | {"genmodels", "torch", "pytorch_lightning", "lightning"}
 
 
-def allow(packages: Iterable[str] = ()) -> None:
+def allow(packages: str | Iterable[str] | None = ()) -> None:
     """Import `packages` and those that GENMODELS_PLUGINS names: from now on what they define may be named.
 
     The current directory is searched last, so that a package beside the user is found from any folder and hides
     nothing.
 
+    Args:
+        packages: names, or text with commas between them.
+
     Raises:
         UserError: there is no such package, or it cannot be imported.
     """
-    by_variable = os.environ.get(VARIABLE, "").split(",")
-    for key, names in (("plugins", packages), (VARIABLE, by_variable)):
-        for name in filter(None, map(str.strip, names)):
-            if name not in _allowed:
+    if not isinstance(packages or (), Iterable):
+        raise UserError(f"plugins must be names of packages, such as plugins=[my_package], got {packages}")
+    for key, names in (("plugins", packages or ()), (VARIABLE, os.environ.get(VARIABLE, ""))):
+        for name in map(str.strip, map(str, names.split(",") if isinstance(names, str) else names)):
+            if name and name not in _allowed:
                 _import_package(name, key)
                 _allowed[name] = None
 

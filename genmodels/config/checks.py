@@ -67,7 +67,7 @@ class TrainConfig:
     # With defaults, for the configs of runs that were saved before there was such a key.
     published: Published | None = None
     optimizers: dict[str, Node] = field(default_factory=dict)
-    plugins: list[str] = field(default_factory=list)
+    plugins: list[str] | str | None = None
 
 
 def check(config: Mapping[str, Any]) -> None:

@@ -1,12 +1,16 @@
 """Mistakes that lie in two choices together, each of which is right on its own."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genmodels.config.devices import process_count, started_by_a_launcher
 from genmodels.config.targets import is_node, place_of, resolve
 from genmodels.distributions.energies import ENERGIES
 from genmodels.errors import UserError
+
+if TYPE_CHECKING:
+    from genmodels.data import DataModule
+    from genmodels.models import Model
 
 _FITTING = {"images": ("glow_small", "digits"), "vectors": ("maf", "toy2d")}  # by kind, a model and data of it
 
@@ -31,6 +35,15 @@ def kind_errors(config: Mapping[str, Any]) -> Iterator[str]:
             f"{data.get('shape')}: choose a model of {kind}, such as model={_FITTING[kind][0]}, "
             f"or data of {other}, such as data={_FITTING[other][1]}"
         )
+
+
+def fit_errors(model: "Model", data: "DataModule") -> Iterator[str]:
+    """A sentence for what a built model says of its data and the data says otherwise."""
+    for key in ("shape", "levels"):
+        says, has = getattr(model, key), getattr(data, key)
+        if says != has:
+            name = type(model).__name__
+            yield f"{name}.{key} is {says}, and data.{key} is {has}: the model has to set it to the data's"
 
 
 def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:

@@ -1,9 +1,8 @@
 """One process's part of a training run: everything built from the config, and Lightning let loose on it."""
 
 import os
-import pkgutil
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
@@ -11,7 +10,10 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from genmodels.config.targets import build
+from genmodels import plugins
+from genmodels.config.combinations import fit_errors
+from genmodels.config.places import Place
+from genmodels.config.targets import build, raise_all, resolve
 from genmodels.data import DataModule
 from genmodels.errors import UserError
 from genmodels.objectives import Objective
@@ -55,7 +57,9 @@ def build_parts(config: dict[str, Any]) -> Parts:
         module.configure_optimizers()  # torch checks the ranges of its arguments only now
     except ValueError as error:
         raise UserError(f"optimizer or scheduler: {error}") from error
-    return Parts(module, build(config["data"], "data"))
+    data = build(config["data"], "data")
+    raise_all(fit_errors(module.model, data))
+    return Parts(module, data)
 
 
 def module_class(objective: Objective) -> type[TrainingModule]:
@@ -64,15 +68,8 @@ def module_class(objective: Objective) -> type[TrainingModule]:
     Raises:
         UserError: there is none of that name.
     """
-    try:
-        found = pkgutil.resolve_name(objective.module)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{type(objective).__name__}.module={objective.module!r} does not exist: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, TrainingModule)):
-        raise UserError(
-            f"{type(objective).__name__}.module={objective.module!r} is no genmodels.training.TrainingModule"
-        )
-    return found
+    place = Place((TrainingModule,), ("genmodels.training",))
+    return cast(type[TrainingModule], resolve(objective.module, place, f"{type(objective).__name__}.module"))
 
 
 def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts: Parts | None = None) -> float | None:
@@ -92,6 +89,7 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
         Interrupted: a signal ended it, after a checkpoint.
     """
     quieten()
+    plugins.allow(config.get("plugins"))  # in a process of its own, too
     files = RunFolder(folder)
     parts = parts or build_parts(config)
     module, data = parts.module, parts.data
