@@ -1,13 +1,15 @@
 """Hold a whole config against what will be built from it, before any data is read or any net is built."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from genmodels.config.combinations import combination_errors, kind_errors
 from genmodels.config.hints import Node
 from genmodels.config.nodes import argument_errors
-from genmodels.config.targets import raise_all
+from genmodels.config.ranges import range_errors
+from genmodels.config.targets import build, raise_all
+from genmodels.errors import UserError
 
 
 @dataclass
@@ -71,14 +73,45 @@ class TrainConfig:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raise one UserError that tells every mistake in a training config, a sentence each."""
+    """Raise one UserError that tells every mistake in a training config, a sentence each.
+
+    Those too that only a constructor finds: where something is wrong, the parts that look right are built for it.
+    """
     raise_all(kind_errors(config))
     values = {key: value for key, value in config.items() if not isinstance(value, Mapping)}
-    raise_all(argument_errors(TrainConfig, values, complete=False))  # first: the nodes may take a wrong one over
+    # First: the nodes may take a wrong one over.
+    raise_all([*argument_errors(TrainConfig, values, complete=False), *range_errors(values)])
+    errors = [*argument_errors(TrainConfig, config), *range_errors(config)]
+    raise_all([*errors, *_refusals(config)] if errors else combination_errors(config))
+
+
+def check_saved(config: Mapping[str, Any]) -> None:
+    """Raise one UserError for what keeps a finished run from being loaded: nodes that cannot be built, unknown keys.
+
+    A setting that is refused today, or a device that this machine has not, is no obstacle.
+    """
     raise_all(argument_errors(TrainConfig, config))
-    raise_all(combination_errors(config))
 
 
 def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
     """Raise one UserError that tells every mistake in the keyword arguments for `function`, a sentence each."""
-    raise_all(argument_errors(function, arguments))
+    raise_all([*argument_errors(function, arguments), *range_errors(arguments)])
+
+
+def _refusals(config: Mapping[str, Any]) -> Iterator[str]:
+    """What the constructors refuse of those parts of a faulty config in which nothing else is wrong."""
+    for key in ("objective", "data", "callbacks", "model"):
+        part = {key: config.get(key)}
+        if any(argument_errors(TrainConfig, part, complete=False)) or any(range_errors(part)):
+            if key == "data":
+                return  # the model's sizes are taken from it
+            continue
+        nodes = {f"{key}.{name}": node for name, node in (part[key] or {}).items()} if key == "callbacks" else part
+        for path, node in nodes.items():
+            try:
+                if node:
+                    build(node, path)
+            except UserError as error:
+                yield str(error)
+            except Exception:  # follows from a mistake that is told already
+                continue

@@ -60,18 +60,13 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     nodes = config["trainer"].get("num_nodes") or 1
     if nodes > 1 and not started_by_a_launcher():
         yield f"trainer.num_nodes={nodes} needs a launcher that starts the program on each node: torchrun or srun"
-    batch, evaluation = config["data"].get("batch_size"), config["evaluation"]
+    batch = config["data"].get("batch_size")
     if isinstance(batch, int) and batch % processes:
         fitting = max(batch // processes, 1) * processes
         yield (
             f"data.batch_size={batch} cannot be shared evenly by {processes} processes: "
             f"take a multiple of {processes}, such as {fitting}"
         )
-    for key, smallest in (("importance_samples", 1), ("batch_size", 1), ("max_images", 1)):
-        if evaluation[key] is not None and evaluation[key] < smallest:
-            yield f"evaluation.{key} must be at least {smallest}, got {evaluation[key]}"
     name, objective = config["data"].get("name"), config["objective"]["_target_"]
     if name in ENERGIES and not objective.endswith(".ReverseKL"):
         yield f"data.name={name} is a density to be fitted, not a set of examples: choose objective=reverse_kl"
-    if config["seed"] < 0:
-        yield f"seed must not be negative, got {config['seed']}"

@@ -92,7 +92,7 @@ def test_what_the_program_sets_itself_cannot_be_set() -> None:
         (["trainer=ddp_cpu", "data.batch_size=63"], "data.batch_size=63 cannot be shared evenly by 2 processes"),
         (["evaluation.importance_samples=0"], "evaluation.importance_samples must be at least 1, got 0"),
         (["model=nice_small", "data=energy2d"], "data.name=u1 is a density to be fitted, not a set of examples:"),
-        (["seed=-1"], "seed must not be negative, got -1"),
+        (["seed=-1"], "seed must be in [0, 4294967295], got -1"),
         (
             ["trainer.num_nodes=2", "trainer=cpu"],
             "trainer.num_nodes=2 needs a launcher that starts the program on each",
