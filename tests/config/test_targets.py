@@ -217,7 +217,7 @@ def test_what_comes_out_is_checked_too() -> None:
     assert Place((Sly,)).takes(Sly)
 
 
-@pytest.mark.parametrize("text", ["${oc.env:HOME}", "x${seed}", "${", "\\${seed}", "???"])
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "x${seed}", "\\${seed}", "???"])
 def test_a_saved_config_asks_for_nothing(stranger: Path, front: Front, text: str) -> None:
     _change(stranger, lambda config: _put(config, "data.root", text))
     for program, key in (("evaluate", "run"), ("train", "resume")):

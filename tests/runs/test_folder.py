@@ -9,9 +9,11 @@ from genmodels.errors import UserError
 from genmodels.runs.folder import RunFolder, write_atomically
 
 
-def test_the_config_comes_back_as_it_was(tmp_path: Path) -> None:
-    config = compose(["optimizer.lr=1e-5", "data=toy2d", "model=nice_small"])
-    RunFolder(tmp_path).write_config(config)
+def test_the_config_comes_back_as_it_was_but_for_what_the_user_says_anew(tmp_path: Path) -> None:
+    overrides = ["optimizer.lr=1e-5", "data=toy2d", "model=nice_small"]
+    RunFolder(tmp_path).write_config(compose([*overrides, "plugins=[my_package]", "data.download=true"]))
+    config = compose(overrides)
+    del config["plugins"]
     assert RunFolder(tmp_path).read_config() == config
 
 
