@@ -21,12 +21,15 @@ def evaluate(
     device: str,
     seed: int,
     data_dir: str | None,
+    plugins: list[str] | str | None,
 ) -> None:
     """The keys of conf/evaluate.yaml, which says what they mean."""
     from genmodels.evaluation.scoring import in_words, score
     from genmodels.evaluation.setting import Setting
+    from genmodels.plugins import allow
     from genmodels.runs.finished_run import load_run
 
+    allow(plugins)
     loaded = load_run(run, weights)
     figures = score(Setting(loaded, batch_size, device, seed, data_dir), split, metrics, importance_samples, max_images)
     if not figures:

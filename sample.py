@@ -23,14 +23,17 @@ def sample(
     device: str,
     out: str | None,
     data_dir: str | None,
+    plugins: list[str] | str | None,
 ) -> None:
     """The keys of conf/sample.yaml, which says what they mean."""
     from genmodels.evaluation.completion import complete as finish
     from genmodels.evaluation.interpolation import interpolate as walk
     from genmodels.evaluation.sampling import draw
     from genmodels.evaluation.setting import Setting
+    from genmodels.plugins import allow
     from genmodels.runs.finished_run import load_run
 
+    allow(plugins)
     setting = Setting(load_run(run, weights), batch_size, device, seed, data_dir, out)
     if interpolate:
         paths = walk(setting, n)

@@ -1,5 +1,8 @@
 """What a front door prints as a sentence instead of a traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A mistake that the user can mend.
@@ -14,3 +17,9 @@ class Interrupted(Exception):
 
     The message says how to go on. Front doors print it and exit with code 130.
     """
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `word` was most likely meant to be, or None when nothing is close."""
+    found = difflib.get_close_matches(word, [str(candidate) for candidate in candidates], n=1, cutoff=0.6)
+    return found[0] if found else None

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from genmodels import plugins
 from genmodels.config.checks import check
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
@@ -39,11 +40,12 @@ def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
         UserError: a mistake in the config, missing data, or training that had to stop.
         Interrupted: a signal ended it, after a checkpoint.
     """
+    plugins.allow(config.get("plugins"))
     resume = config["resume"] is not None
     if resume:
         folder = RunFolder.existing(config["resume"], "resume")
         saved = folder.read_config()
-        config = resumed_config(saved, overrides)
+        config = resumed_config(saved, overrides) | {"plugins": config.get("plugins")}
         _check_resumable(folder, saved, config)
     else:
         folder = RunFolder(run_dir)

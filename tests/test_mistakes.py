@@ -43,7 +43,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         ("model=null", "a group needs one of its options"),
         ("model.width=64.5", "model.width must be an integer, got 64.5"),
         ("model.coupling=afine", "model.coupling must be one of affine, additive, got 'afine'"),
-        ("optimizer.lr=-1", "optimizer or scheduler: Invalid learning rate: -1"),
+        ("optimizer.lr=-1", "optimizer.lr must be above 0, got -1"),
         ("optimizer._target_=os.system", "optimizer._target_=os.system is not allowed"),
         ("data.root=${nosuch}", "data.root cannot be resolved: Interpolation key 'nosuch' not found"),
         ("data=toy2d", "Glow is a model of images, and moons holds vectors of shape [2]"),

@@ -1,12 +1,14 @@
 """Hold a whole config against what will be built from it, before any data is read or any net is built."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from genmodels.config.combinations import combination_errors, kind_errors
 from genmodels.config.hints import Node
 from genmodels.config.nodes import argument_errors
+from genmodels.config.ranges import range_errors
+from genmodels.config.targets import build, raise_all
 from genmodels.errors import UserError
 
 
@@ -17,6 +19,7 @@ class Evaluation:
     importance_samples: int
     max_images: int | None
     batch_size: int
+    metrics: list[str] | None = None
 
 
 @dataclass
@@ -63,33 +66,52 @@ class TrainConfig:
     trainer: Node
     logger: Node
     callbacks: dict[str, Node | None] | None
-    published: Published | None = None  # configs of older runs lack it
-
-
-# By path, what the composition passes to the target itself.
-SUPPLIED = {
-    "trainer": ("callbacks", "logger", "default_root_dir", "use_distributed_sampler", "plugins"),
-    "logger": ("folder", "wandb_id", "config"),
-    "optimizer": ("params",),
-    "scheduler": ("optimizer",),
-}
+    # With defaults, for the configs of runs that were saved before there was such a key.
+    published: Published | None = None
+    optimizers: dict[str, Node] = field(default_factory=dict)
+    plugins: list[str] | str | None = None
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raise one UserError that tells every mistake in a training config, a sentence each."""
-    _raise(kind_errors(config))
+    """Raise one UserError that tells every mistake in a training config, a sentence each.
+
+    Those too that only a constructor finds: where something is wrong, the parts that look right are built for it.
+    """
+    raise_all(kind_errors(config))
     values = {key: value for key, value in config.items() if not isinstance(value, Mapping)}
-    _raise(argument_errors(TrainConfig, values, complete=False))  # first: the nodes may take a wrong one over
-    _raise(argument_errors(TrainConfig, config, supplied=SUPPLIED))
-    _raise(combination_errors(config))
+    # First: the nodes may take a wrong one over.
+    raise_all([*argument_errors(TrainConfig, values, complete=False), *range_errors(values)])
+    errors = [*argument_errors(TrainConfig, config), *range_errors(config)]
+    raise_all([*errors, *_refusals(config)] if errors else combination_errors(config))
+
+
+def check_saved(config: Mapping[str, Any]) -> None:
+    """Raise one UserError for what keeps a finished run from being loaded: nodes that cannot be built, unknown keys.
+
+    A setting that is refused today, or a device that this machine has not, is no obstacle.
+    """
+    raise_all(argument_errors(TrainConfig, config))
 
 
 def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
     """Raise one UserError that tells every mistake in the keyword arguments for `function`, a sentence each."""
-    _raise(argument_errors(function, arguments))
+    raise_all([*argument_errors(function, arguments), *range_errors(arguments)])
 
 
-def _raise(errors: Iterable[str]) -> None:
-    found = list(dict.fromkeys(errors))
-    if found:
-        raise UserError("\n".join(found))
+def _refusals(config: Mapping[str, Any]) -> Iterator[str]:
+    """What the constructors refuse of those parts of a faulty config in which nothing else is wrong."""
+    for key in ("objective", "data", "callbacks", "model"):
+        part = {key: config.get(key)}
+        if any(argument_errors(TrainConfig, part, complete=False)) or any(range_errors(part)):
+            if key == "data":
+                return  # the model's sizes are taken from it
+            continue
+        nodes = {f"{key}.{name}": node for name, node in (part[key] or {}).items()} if key == "callbacks" else part
+        for path, node in nodes.items():
+            try:
+                if node:
+                    build(node, path)
+            except UserError as error:
+                yield str(error)
+            except Exception:  # follows from a mistake that is told already
+                continue

@@ -1,32 +1,49 @@
 """Mistakes that lie in two choices together, each of which is right on its own."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genmodels.config.devices import process_count, started_by_a_launcher
-from genmodels.config.hints import matches
-from genmodels.config.nodes import type_hints
-from genmodels.config.targets import is_node, resolve
+from genmodels.config.targets import is_node, place_of, resolve
 from genmodels.distributions.energies import ENERGIES
 from genmodels.errors import UserError
 
+if TYPE_CHECKING:
+    from genmodels.data import DataModule
+    from genmodels.models import Model
+
+_FITTING = {"images": ("glow_small", "digits"), "vectors": ("maf", "toy2d")}  # by kind, a model and data of it
+
 
 def kind_errors(config: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence if the data holds vectors and the model takes images only, as its `levels` tells."""
+    """A sentence if the data holds vectors and the model's class takes images only, or the other way round."""
     data, model = config.get("data"), config.get("model")
-    if not isinstance(data, Mapping) or not isinstance(model, Mapping) or not is_node(model):
-        return
-    if data.get("levels", 0) is not None:
+    if not isinstance(data, Mapping) or not is_node(data) or not isinstance(model, Mapping) or not is_node(model):
         return
     try:
-        hints = type_hints(resolve(str(model["_target_"]), "model"))
+        built = resolve(model["_target_"], place_of("model"), "model._target_")
     except UserError:
         return  # told elsewhere
-    if not matches(None, hints.get("levels", Any)):
+    takes = getattr(built, "takes", _FITTING)
+    kind = "vectors" if data.get("levels", 0) is None else "images"
+    if isinstance(takes, str) or not set(takes) or not set(takes) <= set(_FITTING):
+        yield f"{built.__name__}.takes must be a frozenset of {' and '.join(map(repr, _FITTING))}, got {takes!r}"
+    elif kind not in takes:
+        other = next(iter(takes))
         yield (
-            f"{model['_target_'].rpartition('.')[2]} is a model of images, and {data.get('name')} holds vectors of "
-            f"shape {data.get('shape')}: choose a model of vectors, such as model=nice_small, or data of images"
+            f"{built.__name__} is a model of {other}, and {data.get('name')} holds {kind} of shape "
+            f"{data.get('shape')}: choose a model of {kind}, such as model={_FITTING[kind][0]}, "
+            f"or data of {other}, such as data={_FITTING[other][1]}"
         )
+
+
+def fit_errors(model: "Model", data: "DataModule") -> Iterator[str]:
+    """A sentence for what a built model says of its data and the data says otherwise."""
+    for key in ("shape", "levels"):
+        says, has = getattr(model, key), getattr(data, key)
+        if says != has:
+            name = type(model).__name__
+            yield f"{name}.{key} is {says}, and data.{key} is {has}: the model has to set it to the data's"
 
 
 def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
@@ -43,18 +60,13 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     nodes = config["trainer"].get("num_nodes") or 1
     if nodes > 1 and not started_by_a_launcher():
         yield f"trainer.num_nodes={nodes} needs a launcher that starts the program on each node: torchrun or srun"
-    batch, evaluation = config["data"].get("batch_size"), config["evaluation"]
+    batch = config["data"].get("batch_size")
     if isinstance(batch, int) and batch % processes:
         fitting = max(batch // processes, 1) * processes
         yield (
             f"data.batch_size={batch} cannot be shared evenly by {processes} processes: "
             f"take a multiple of {processes}, such as {fitting}"
         )
-    for key, smallest in (("importance_samples", 1), ("batch_size", 1), ("max_images", 1)):
-        if evaluation[key] is not None and evaluation[key] < smallest:
-            yield f"evaluation.{key} must be at least {smallest}, got {evaluation[key]}"
     name, objective = config["data"].get("name"), config["objective"]["_target_"]
     if name in ENERGIES and not objective.endswith(".ReverseKL"):
         yield f"data.name={name} is a density to be fitted, not a set of examples: choose objective=reverse_kl"
-    if config["seed"] < 0:
-        yield f"seed must not be negative, got {config['seed']}"

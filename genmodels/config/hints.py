@@ -2,8 +2,10 @@
 
 import collections.abc
 import dataclasses
+import inspect
 import types
-from collections.abc import Mapping
+import typing
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -17,6 +19,27 @@ _OBJECT = "a mapping with a _target_"
 
 class Node:
     """As a hint: whatever a mapping with a `_target_` builds."""
+
+
+def type_hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """The hints of a target's parameters, and of what a function returns; empty where they cannot be had."""
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        return typing.get_type_hints(inspect.unwrap(function))
+    except (NameError, TypeError):
+        return {}  # another library's forward reference to a name it imports for type checkers only
+
+
+def element_hint(hint: Any) -> Any:
+    """The hint of what a list or mapping with that hint holds; Any where it does not say."""
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    for option in options:
+        origin, arguments = get_origin(option), get_args(option)
+        if origin in _MAPPINGS and arguments:
+            return arguments[1]
+        if origin in _SEQUENCES and arguments:
+            return arguments[0]
+    return Any
 
 
 def matches(value: object, hint: Any) -> bool:

@@ -1,9 +1,11 @@
 """Turn what Hydra, OmegaConf and the operating system raise over a user's mistake into one sentence."""
 
+import argparse
 import errno
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,8 +21,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genmodels.config.compose import compose_unresolved, group_names
 from genmodels.config.nodes import unknown_key
-from genmodels.config.targets import nearest
-from genmodels.errors import UserError
+from genmodels.errors import UserError, nearest
 
 _OS_SENTENCES = {
     errno.ENOSPC: "the disk is full",
@@ -111,9 +112,19 @@ def _unknown_override(key: str, config_name: str) -> str:
 def _group_choices(arguments: Iterable[str]) -> list[str]:
     """Those command-line overrides that choose a group's option, so that suggestions fit the chosen model."""
     groups = group_names()
+    arguments = list(arguments)
     given = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
     overrides = OverridesParser.create().parse_overrides(given)
-    return [o.input_line for o in overrides if o.key_or_group in groups and not o.is_sweep_override() and o.input_line]
+    chosen = [o for o in overrides if o.key_or_group in groups and not o.is_sweep_override()]
+    return [o.input_line for o in chosen if o.input_line] + _search_path(arguments)
+
+
+def _search_path(arguments: Iterable[str]) -> list[str]:
+    """The user's own folder of options as an override, for compositions without a command line."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--config-dir", "-cd")
+    folder = parser.parse_known_args(list(arguments))[0].config_dir
+    return [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
 
 
 def _one_line(text: str) -> str:

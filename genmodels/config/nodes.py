@@ -2,23 +2,21 @@
 
 import dataclasses
 import inspect
-import typing
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType, UnionType
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
-from genmodels.config.hints import describe, matches
-from genmodels.config.targets import CONTROL_KEYS, is_node, nearest, resolve
-from genmodels.errors import UserError
-
-Supplied = Mapping[str, tuple[str, ...]]
+from genmodels.config.hints import describe, element_hint, matches, type_hints
+from genmodels.config.places import Place
+from genmodels.config.targets import control_errors, is_node, nested, place_of, resolve
+from genmodels.errors import UserError, nearest
 
 
 def argument_errors(
     target: Callable[..., Any],
     arguments: Mapping[str, Any],
     path: str = "",
-    supplied: Supplied = MappingProxyType({}),
+    place: Place | None = None,
     complete: bool = True,
 ) -> Iterator[str]:
     """Every mistake in the keyword arguments for `target` and in the nodes among them, one sentence each.
@@ -27,18 +25,18 @@ def argument_errors(
         target: a function, a class or a dataclass.
         arguments: plain values by name.
         path: where they stand in the config ("model", "callbacks.ema"); "" at its top.
-        supplied: by path, the parameters that the composition passes itself: a node may neither miss nor set them.
+        place: of the node whose arguments they are; None at the config's top.
         complete: whether parameters without a default have to be there.
     """
     parameters, takes_any = _parameters_of(target)
     hints = type_hints(target)
-    taken = supplied.get(path, ())
+    taken = place.supplied if place else ()
     for key, value in arguments.items():
         if key in taken:
             yield f"{_join(path, key)} is set by the program itself: leave it out"
-        elif key in parameters:
-            yield from _value_errors(value, hints.get(key, Any), _join(path, key), supplied)
-        elif not takes_any:
+        elif key in parameters or (takes_any and not str(key).startswith("_")):
+            yield from _value_errors(value, hints.get(key, Any), _join(path, key), place)
+        else:
             yield unknown_key(path, str(key), set(parameters) - set(taken))
     if complete:
         for name, parameter in parameters.items():
@@ -54,33 +52,43 @@ def unknown_key(path: str, key: str, known: set[str]) -> str:
     return f"unknown key {_join(path, key)}: {path or 'the config'} takes {', '.join(sorted(known)) or 'no keys'}"
 
 
-def _value_errors(value: Any, hint: Any, path: str, supplied: Supplied) -> Iterator[str]:
-    if is_node(value):
-        yield from _node_errors(value, path, supplied)
-    elif isinstance(value, Mapping) and (record := _dataclass_among(hint)):
-        yield from argument_errors(record, value, path, supplied)
+def _value_errors(value: Any, hint: Any, path: str, place: Place | None) -> Iterator[str]:
+    if isinstance(value, Mapping) and not is_node(value) and (record := _dataclass_among(hint)):
+        yield from argument_errors(record, value, path)
         return
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _value_errors(item, Any, f"{path}.{key}", supplied)
-    if not matches(value, hint):
+    yield from _object_errors(value, hint, path, place)
+    if not is_node(value) and not matches(value, hint):
         yield f"{path} must be {describe(hint)}, got {_show(value)}"
 
 
 def _dataclass_among(hint: Any) -> type | None:
     """The dataclass that `hint` is or names among its options (`Published | None`)."""
-    options = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     return next((o for o in options if isinstance(o, type) and dataclasses.is_dataclass(o)), None)
 
 
-def _node_errors(node: Mapping[str, Any], path: str, supplied: Supplied) -> Iterator[str]:
+def _object_errors(value: Any, hint: Any, path: str, place: Place | None) -> Iterator[str]:
+    """What is wrong with the nodes in a value, however deep."""
+    if is_node(value):
+        yield from _node_errors(value, hint, path, place)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _object_errors(item, element_hint(hint), f"{path}.{key}", place)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _object_errors(item, element_hint(hint), f"{path}[{index}]", place)
+
+
+def _node_errors(node: Mapping[str, Any], hint: Any, path: str, outer: Place | None) -> Iterator[str]:
     try:
-        target = resolve(str(node["_target_"]), path)
+        place = nested(outer, hint, path) if outer else place_of(path)
+        target = resolve(node["_target_"], place, f"{path}._target_")
     except UserError as error:
         yield str(error)
         return
-    arguments = {key: value for key, value in node.items() if key not in CONTROL_KEYS}
-    yield from argument_errors(target, arguments, path, supplied, complete=not node.get("_partial_"))
+    yield from control_errors(node, place, path)
+    arguments = {key: value for key, value in node.items() if not str(key).startswith("_")}
+    yield from argument_errors(target, arguments, path, place)
 
 
 def _join(path: str, key: str) -> str:
@@ -100,12 +108,3 @@ def _parameters_of(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parame
     parameters = inspect.signature(target).parameters.values()
     named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     return named, any(p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def type_hints(target: Callable[..., Any]) -> dict[str, Any]:
-    """The hints of a target's parameters; empty where they cannot be had."""
-    function = target.__init__ if inspect.isclass(target) else target
-    try:
-        return typing.get_type_hints(inspect.unwrap(function))
-    except (NameError, TypeError):
-        return {}  # another library's forward reference to a name it imports for type checkers only

@@ -29,7 +29,7 @@ def resumed_config(saved: dict[str, Any], overrides: Sequence[str]) -> dict[str,
 
     Args:
         saved: the run's config.yaml.
-        overrides: as typed, `resume=...` among them.
+        overrides: as typed, `resume=...` and `plugins=...` among them, which are not the run's.
 
     Raises:
         UserError: an override would make another model, data set or optimiser of it.
@@ -38,7 +38,7 @@ def resumed_config(saved: dict[str, Any], overrides: Sequence[str]) -> dict[str,
     groups = group_names()
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
-        if key in ("resume", "output_dir") or key.startswith("hydra"):
+        if key in ("resume", "output_dir", "plugins") or key.startswith("hydra"):
             continue
         if key in groups:
             raise UserError(f"resume= goes on with the {key} of the run: leave {override.input_line} out")

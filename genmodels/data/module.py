@@ -19,7 +19,7 @@ class DataModule(pl.LightningDataModule):
     """Batches (x, y): images uint8 [B, C, H, W] of values 0..levels-1, or vectors float32 [B, D]; y int64 [B] or None.
 
     Args:
-        name: which data set, see `genmodels.data.sources.SOURCES`.
+        name: which data set, see `genmodels.data.sources.SOURCES`; or a `Source` of a user's own, "my_package.Rings".
         shape: of one example; held against what the files yield.
         levels: values of a pixel. Fewer than the set has (a power of two) floor-divides them as Glow does for 5-bit
             images; None for vectors.
@@ -200,6 +200,9 @@ class DataModule(pl.LightningDataModule):
         if not examples.in_memory and (self.device_resident or self.binarize):
             raise UserError(f"{self.name} is read from disk: data.device_resident and data.binarize must be false.")
         x, y = examples[torch.arange(1)]
+        dtype = torch.float32 if self.source.levels is None else torch.uint8
+        if x.dtype is not dtype:
+            raise UserError(f"{self.name} must give examples of {dtype}, and gives {x.dtype}.")
         if tuple(x.shape[1:]) != self.shape:
             raise UserError(f"data.shape={list(self.shape)} does not fit {self.name}, which has {list(x.shape[1:])}.")
         if self.num_classes is None:

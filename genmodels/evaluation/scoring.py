@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from genmodels import plugins
 from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics import METRICS, Figure, Metric, Trained
@@ -82,6 +83,8 @@ def chosen_metrics(names: Sequence[str] | None, model: Model, objective: Objecti
 
 
 def _metric(name: str) -> Metric:
+    if "." in name:
+        return plugins.resolve(name, Metric, "metrics")()
     if name not in METRICS:
         raise UserError(f"metrics=[{name}]: there is no such metric; there is {', '.join(METRICS)}")
     return METRICS[name]()

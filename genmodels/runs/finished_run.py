@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from genmodels.config.checks import check
+from genmodels.config.checks import check_saved
 from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.models.contract import Model
@@ -53,7 +53,7 @@ def load_run(path: str | Path, which: Literal["best", "last"] = "best", key: str
     """
     folder = RunFolder.existing(path, key)
     config = folder.read_config()
-    check(config)
+    check_saved(config)
     file = folder.best if which == "best" and folder.best.exists() else folder.last
     if not file.exists():
         raise UserError(f"{key}={path} has no checkpoint yet: {file} does not exist")

@@ -1,9 +1,8 @@
 """One process's part of a training run: everything built from the config, and Lightning let loose on it."""
 
 import os
-import pkgutil
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
@@ -11,7 +10,10 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from genmodels.config.targets import build
+from genmodels import plugins
+from genmodels.config.combinations import fit_errors
+from genmodels.config.places import Place
+from genmodels.config.targets import build, build_all, raise_all, resolve
 from genmodels.data import DataModule
 from genmodels.errors import UserError
 from genmodels.objectives import Objective
@@ -32,22 +34,27 @@ class Parts:
 
     module: TrainingModule
     data: DataModule
+    callbacks: list[pl.Callback]
 
 
 def build_parts(config: dict[str, Any]) -> Parts:
-    """Module and data of a checked config, the initial weights a function of the seed.
+    """Module, data and callbacks of a checked config, the initial weights a function of the seed.
 
     Raises:
         UserError: values that do not fit together.
     """
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    objective = build(config["objective"], "objective")
+    optimizers = {f"optimizers.{name}": node for name, node in config.get("optimizers", {}).items()}
+    callbacks = {f"callbacks.{name}": node for name, node in (config["callbacks"] or {}).items()}
+    nodes = {key: config[key] for key in ("objective", "model", "optimizer", "scheduler", "data")}
+    built = build_all({path: node for path, node in {**nodes, **optimizers, **callbacks}.items() if node})
+    objective = built["objective"]
     module = module_class(objective)(
-        build(config["model"], "model"),
+        built["model"],
         objective,
-        build(config["optimizer"], "optimizer"),
-        {name: build(node, f"optimizers.{name}") for name, node in config.get("optimizers", {}).items()},
-        build(config["scheduler"], "scheduler") if config["scheduler"] else None,
+        built["optimizer"],
+        {path.partition(".")[2]: built[path] for path in optimizers},
+        built.get("scheduler"),
         StepRules(**{key: config["trainer"][key] for key in STEP_RULES if key in config["trainer"]}),
         config["seed"],
     )
@@ -55,7 +62,8 @@ def build_parts(config: dict[str, Any]) -> Parts:
         module.configure_optimizers()  # torch checks the ranges of its arguments only now
     except ValueError as error:
         raise UserError(f"optimizer or scheduler: {error}") from error
-    return Parts(module, build(config["data"], "data"))
+    raise_all(fit_errors(module.model, built["data"]))
+    return Parts(module, built["data"], [built[path] for path in callbacks if path in built])
 
 
 def module_class(objective: Objective) -> type[TrainingModule]:
@@ -64,15 +72,8 @@ def module_class(objective: Objective) -> type[TrainingModule]:
     Raises:
         UserError: there is none of that name.
     """
-    try:
-        found = pkgutil.resolve_name(objective.module)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{type(objective).__name__}.module={objective.module!r} does not exist: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, TrainingModule)):
-        raise UserError(
-            f"{type(objective).__name__}.module={objective.module!r} is no genmodels.training.TrainingModule"
-        )
-    return found
+    place = Place((TrainingModule,), ("genmodels.training",))
+    return cast(type[TrainingModule], resolve(objective.module, place, f"{type(objective).__name__}.module"))
 
 
 def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts: Parts | None = None) -> float | None:
@@ -92,15 +93,15 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
         Interrupted: a signal ended it, after a checkpoint.
     """
     quieten()
+    plugins.allow(config.get("plugins"))  # in a process of its own, too
     files = RunFolder(folder)
     parts = parts or build_parts(config)
     module, data = parts.module, parts.data
     if config["compile"]:
         compile_parts(module.model)  # Lightning's logging cannot be compiled, so not the module
-    callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items() if node]
     loggers = build(config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config)
     try:
-        trainer = _build_trainer(config, module, files, [*callbacks, RunRecord(files, data.batch_size)], loggers)
+        trainer = _build_trainer(config, module, files, [*parts.callbacks, RunRecord(files, data.batch_size)], loggers)
         trainer.fit(module, datamodule=data, ckpt_path=str(files.last) if resume else None, weights_only=True)
     except MisconfigurationException as error:
         raise UserError(f"trainer: {_one_line(error)}") from error

@@ -1,14 +1,15 @@
 """The folder of one run: its files, written so that a killed process never leaves half of one."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from genmodels.config.compose import to_plain
 from genmodels.errors import UserError
 from genmodels.files import write_text
 
@@ -56,23 +57,48 @@ class RunFolder:
         return folder
 
     def read_config(self) -> dict[str, Any]:
+        """The saved config, as data: it asks for nothing from outside itself and lets nothing in.
+
+        `data.download` is false and `plugins` is absent, whatever the file says: these are for the user to say again.
+
+        Raises:
+            UserError: the file is damaged, or holds an interpolation (`${oc.env:HOME}` would read the environment).
+        """
         try:
             config = OmegaConf.load(self._config)
-            if isinstance(config, DictConfig):
-                return to_plain(config)
-        except (YAMLError, OmegaConfBaseException) as error:
+            plain = OmegaConf.to_container(config, resolve=False)
+        except (YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
             raise UserError(f"{self._config} cannot be read: {str(error).splitlines()[0]}") from error
-        raise UserError(f"{self._config} cannot be read: it holds no keys")
+        if not isinstance(plain, dict):
+            raise UserError(f"{self._config} cannot be read: it holds no keys")
+        for text in _texts(plain):
+            if "${" in text or text == "???":
+                raise UserError(
+                    f"{self._config} cannot be read: a saved config holds only values, and {text!r} is none"
+                )
+        plain.pop("plugins", None)
+        if isinstance(plain.get("data"), dict) and "download" in plain["data"]:
+            plain["data"]["download"] = False
+        return {str(key): value for key, value in plain.items()}
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Write config.yaml, in which the data is found from any folder."""
+        """Write config.yaml, in which the data is found from any folder, and which lets no package in."""
         data = {key: _absolute(value) if key == "root" else value for key, value in config["data"].items()}
-        found = {**config, "data": data, "data_dir": _absolute(config["data_dir"])}
-        write_text(self._config, OmegaConf.to_yaml(OmegaConf.create(found)))
+        saved = {**config, "data": data, "data_dir": _absolute(config["data_dir"])}
+        saved.pop("plugins", None)
+        write_text(self._config, OmegaConf.to_yaml(OmegaConf.create(saved)))
 
     def read_record(self) -> dict[str, Any]:
-        """run.json, or an empty dict before it is first written."""
-        return read_json(self._record)
+        """run.json, or an empty dict before it is first written.
+
+        Raises:
+            UserError: it is damaged, or its wandb_id, which becomes part of a file name, is none.
+        """
+        record = read_json(self._record)
+        wandb_id = record.get("wandb_id") or "none"
+        if not isinstance(wandb_id, str) or not re.fullmatch("[A-Za-z0-9_-]+", wandb_id):
+            raise UserError(f"{self._record}: wandb_id must be letters, digits, - and _, got {wandb_id!r}")
+        return record
 
     def update_record(self, **entries: Any) -> None:
         write_json(self._record, {**self.read_record(), **entries})
@@ -84,6 +110,19 @@ class RunFolder:
 
 def _absolute(path: Any) -> Any:
     return str(Path(path).absolute()) if isinstance(path, str) else path
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a nest of containers, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from genmodels.errors import UserError
 from genmodels.runs.folder import RunFolder
 
 
-def test_the_config_comes_back_as_it_was_and_finds_its_data_from_anywhere(
+def test_the_config_comes_back_but_for_what_the_user_says_anew_and_finds_its_data_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = compose(["optimizer.lr=1e-5", "data=toy2d", "model=nice_small", "data_dir=sets"])
+    overrides = ["optimizer.lr=1e-5", "data=toy2d", "model=nice_small", "data_dir=sets"]
     monkeypatch.chdir(tmp_path)
-    RunFolder(tmp_path).write_config(config)
+    RunFolder(tmp_path).write_config(compose([*overrides, "plugins=[my_package]", "data.download=true"]))
     saved = RunFolder(tmp_path).read_config()
+    config = compose(overrides)
+    del config["plugins"]
     assert saved["data_dir"] == saved["data"]["root"] == str(tmp_path / "sets")
     assert {**saved, "data_dir": "sets", "data": {**saved["data"], "root": "sets"}} == config
 

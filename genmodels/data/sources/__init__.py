@@ -1,5 +1,6 @@
 """The data sets by name."""
 
+from genmodels import plugins
 from genmodels.data.source import Options, Source
 from genmodels.data.sources.celeba import CelebA
 from genmodels.data.sources.cifar10 import CIFAR10, SVHN
@@ -38,10 +39,14 @@ SOURCES: dict[str, type[Source]] = {
 
 
 def source_for(options: Options) -> Source:
-    """The data set called `options.name`. Raises UserError if there is none, or an option does not apply to it."""
-    if options.name not in SOURCES:
+    """The data set called `options.name`: one of ours, or "my_package.Rings", a `Source` of a user's own package.
+
+    Raises:
+        UserError: there is none, its package may not be imported, or an option does not apply to it.
+    """
+    if options.name not in SOURCES and "." not in options.name:
         raise UserError(f"data.name={options.name} is not known: use one of {', '.join(SOURCES)}.")
-    source = SOURCES[options.name]
+    source = SOURCES.get(options.name) or plugins.resolve(options.name, Source, "data.name")
     for key in ("size", "channels", "variant"):
         if getattr(options, key) is not None and key not in source.accepts:
             raise UserError(f"data.{key} cannot be chosen for {options.name}: leave it out.")
