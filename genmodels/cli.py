@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from genmodels.commands import command
 from genmodels.config.choices import choices
 from genmodels.config.compose import CONFIG_DIR, to_plain
 from genmodels.config.mistakes import sentence_for
@@ -27,6 +28,7 @@ MISTAKE, BUG, INTERRUPTED = 2, 1, 130  # exit codes; 130 is the shell's for Ctrl
 # Hydra makes the run folder before the task can look at the config; a resumed run has its own.
 OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume is None else ".", replace=True)
 OmegaConf.register_new_resolver("choices", choices, replace=True)
+OmegaConf.register_new_resolver("command", command, replace=True)
 
 
 class _JobEnded(BaseException):
@@ -88,7 +90,7 @@ def _report(error: BaseException, config_name: str) -> int:
     if isinstance(error, BrokenPipeError):  # `python train.py --help | head`: the reader has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BUG
-    sentence = sentence_for(error, config_name)
+    sentence = sentence_for(error, config_name, sys.argv[1:])
     if sentence is None:
         traceback.print_exception(error)
         return BUG

@@ -3,6 +3,7 @@
 import contextlib
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,23 @@ from genmodels.runs.provenance import provenance
 from genmodels.training.checkpoint_io import read_checkpoint
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins or goes on.
+
+    Attributes:
+        folder: of the run.
+        config: it trains with, plain containers.
+        resume: whether it goes on from the folder's last checkpoint.
+        overrides: what the user typed.
+    """
+
+    folder: RunFolder
+    config: dict[str, Any]
+    resume: bool
+    overrides: tuple[str, ...]
+
+
 def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> float | None:
     """Train, score the test set with the weights that validated best, and leave everything in the run folder.
 
@@ -37,23 +55,36 @@ def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
         UserError: a mistake in the config, missing data, or training that had to stop.
         Interrupted: a signal ended it, after a checkpoint.
     """
-    resume = config["resume"] is not None
-    if resume:
-        folder = RunFolder.existing(config["resume"], "resume")
-        saved = folder.read_config()
-        config = resumed_config(saved, overrides)
-        _check_resumable(folder, saved, config)
-    else:
-        folder = RunFolder(run_dir)
+    return train_from(start(config, run_dir, overrides))
+
+
+def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> Start:
+    """The first half of `train`: which run it is to be. Nothing is written.
+
+    Raises:
+        UserError: `resume` names no run that could go on.
+    """
+    if config["resume"] is None:
+        return Start(RunFolder(run_dir), config, False, tuple(overrides))
+    folder = RunFolder.existing(config["resume"], "resume")
+    saved = folder.read_config()
+    config = resumed_config(saved, overrides)
+    _check_resumable(folder, saved, config)
+    return Start(folder, config, True, tuple(overrides))
+
+
+def train_from(start: Start) -> float | None:
+    """The second half of `train`, which says the rest."""
+    folder, config = start.folder, start.config
     check(config)
     parts = _try_out(config)
     is_leader = global_rank() == 0
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
         folder.write_config(config)
-        folder.update_record(**_beginning(folder.read_record(), config, overrides, wandb_id, parts))
+        folder.update_record(**_beginning(folder.read_record(), config, start.overrides, wandb_id, parts))
     with _recorded_end(folder) if is_leader else contextlib.nullcontext():
-        value = _fit(config, folder, wandb_id, resume, parts)
+        value = _fit(config, folder, wandb_id, start.resume, parts)
         if is_leader:
             _conclude(config, folder)
     return value
