@@ -26,7 +26,7 @@ MISTAKE, BUG, INTERRUPTED = 2, 1, 130  # exit codes; 130 is the shell's for Ctrl
 
 
 # Hydra makes the run folder before the task can look at the config; a resumed run has its own.
-OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume is None else ".", replace=True)
+OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume in (None, "auto") else ".", replace=True)
 OmegaConf.register_new_resolver("choices", choices, replace=True)
 OmegaConf.register_new_resolver("command", command, replace=True)
 

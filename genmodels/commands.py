@@ -18,3 +18,9 @@ def command(door: str) -> str:
     if started.suffix == ".py" and started.stem in DOORS:
         return f"python {started.with_name(f'{door}.py')}"
     return f"python -m genmodels {door}"
+
+
+def typeable(path: Path) -> str:
+    """A path as one would type it here: relative where it lies below the current folder."""
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)

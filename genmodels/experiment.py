@@ -1,6 +1,7 @@
 """The composition root: a config becomes data, model, module, trainer and a run folder."""
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from genmodels.commands import command, typeable
 from genmodels.config.checks import check
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
@@ -19,6 +21,8 @@ from genmodels.runs.fit import Parts, build_parts, fit
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.launch import launch
 from genmodels.runs.provenance import provenance
+from genmodels.runs.start_table import print_start_table, start_table
+from genmodels.runs.unfinished import newest_unfinished
 from genmodels.training.checkpoint_io import read_checkpoint
 
 
@@ -61,11 +65,15 @@ def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
 def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> Start:
     """The first half of `train`: which run it is to be. Nothing is written.
 
+    resume=auto is the newest run that stopped before its end and had the same config, or else a new one.
+
     Raises:
         UserError: `resume` names no run that could go on.
     """
     if config["resume"] is None:
         return Start(RunFolder(run_dir), config, False, tuple(overrides))
+    if config["resume"] == "auto":
+        return _start_by_itself({**config, "resume": None}, run_dir, overrides)
     folder = RunFolder.existing(config["resume"], "resume")
     saved = folder.read_config()
     config = resumed_config(saved, overrides)
@@ -83,11 +91,24 @@ def train_from(start: Start) -> float | None:
     if is_leader:
         folder.write_config(config)
         folder.update_record(**_beginning(folder.read_record(), config, start.overrides, wandb_id, parts))
+        print_start_table(start_table(config, parts.module.model, parts.data, folder.path))
     with _recorded_end(folder) if is_leader else contextlib.nullcontext():
         value = _fit(config, folder, wandb_id, start.resume, parts)
         if is_leader:
             _conclude(config, folder)
     return value
+
+
+def _start_by_itself(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str]) -> Start:
+    if started_by_a_launcher():
+        raise UserError("resume=auto is for one process, which decides for all: name the run, resume=<run folder>")
+    folder = newest_unfinished(config)
+    if folder is None:
+        print(f"resume=auto: no unfinished run of this configuration in {config['output_dir']}, so a new one begins")
+        return Start(RunFolder(run_dir), config, False, tuple(overrides))
+    print(f"resume=auto: goes on with {typeable(folder.path)}")
+    read_checkpoint(folder.last)
+    return Start(folder, config, True, tuple(overrides))
 
 
 def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str, Any]) -> None:
@@ -136,6 +157,7 @@ def _beginning(
         "published": config.get("published"),
         "parameters": sum(p.numel() for p in parts.module.model.parameters() if p.requires_grad),
         "wandb_id": wandb_id,
+        "pid": os.getpid(),
         **now,
         "ended": None,
         "earlier": earlier,
@@ -171,7 +193,9 @@ def _conclude(config: dict[str, Any], folder: RunFolder) -> None:
         ("run", folder.path),
     ):
         if path is not None and path.exists():
-            print(f"{title:<8} {path}")
+            print(f"{title:<9} {typeable(path)}")
+    print(f"next      {command('evaluate')} run={typeable(folder.path)}")
+    print(f"          {command('sample')} run={typeable(folder.path)}")
 
 
 def _now() -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, RichModelSummary
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -98,6 +98,8 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
     if config["compile"]:
         compile_parts(module.model)  # Lightning's logging cannot be compiled, so not the module
     callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items() if node]
+    if config["trainer"].get("enable_model_summary"):
+        callbacks.append(RichModelSummary(max_depth=3))  # Lightning's own stops at the module's one part, the model
     loggers = build(config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config)
     try:
         trainer = _build_trainer(config, module, files, [*callbacks, RunRecord(files, data.batch_size)], loggers)
@@ -106,6 +108,8 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
         raise UserError(f"trainer: {_one_line(error)}") from error
     finally:
         close_loggers(loggers)
+    if config["trainer"].get("profiler") and trainer.is_global_zero:
+        print(trainer.profiler.summary())
     if module.selection is None:
         return None
     value = trainer.callback_metrics.get(f"val/{module.selection.name}")
