@@ -35,11 +35,12 @@ class _JobEnded(BaseException):
     """Carries a job's exception past Hydra, which would print its own lines about it."""
 
 
-def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
+def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Callable[[Task], Callable[[], None]]:
     """Make `task` a program whose config Hydra composes from conf/<config_name>.yaml and the command line.
 
     The task gets plain containers. What it returns is what a sweeper optimises. The program exits with 0 when done,
     2 with one sentence on stderr after a mistake the user can mend, 130 after Ctrl-C, and 1 with a traceback for a bug.
+    However it ends, `at_end` is called before.
     """
 
     def decorate(task: Task) -> Callable[[], None]:
@@ -61,7 +62,11 @@ def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
             try:
-                program()
+                try:
+                    program()
+                finally:
+                    if at_end is not None:
+                        at_end()
             except (KeyboardInterrupt, Exception, _JobEnded) as error:
                 cause = error.__cause__ if isinstance(error, _JobEnded) else error
                 assert cause is not None

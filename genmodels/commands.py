@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-DOORS = ("train", "evaluate", "sample")
+DOORS = ("train", "evaluate", "sample", "compare")
 
 
 def command(door: str) -> str:

@@ -88,7 +88,7 @@ def test_in_a_sweep_the_other_trials_run(run: Run, tmp_path: Path) -> None:
     tiny = ("model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv")
     done = run("train", "-m", "model.num_couplings=1,2", *tiny)
     assert "model.num_couplings=1 leaves half" in done.mistake
-    assert len(list(tmp_path.glob("multirun/*/*/metrics.json"))) == 1
+    assert len(list(tmp_path.glob("outputs/sweeps/*/*/metrics.json"))) == 1
 
 
 def test_from_a_real_shell() -> None:

@@ -1,13 +1,16 @@
 """Train a generative model."""
 
+import sys
 from typing import Any
 
 from genmodels.cli import front_door
+from genmodels.runs.sweep import conclude_sweep
 
 
-@front_door("config")
+@front_door("config", at_end=conclude_sweep)
 def main(config: dict[str, Any]) -> float | None:
-    print(f"{config['name']}: loading torch and Lightning ...", flush=True)  # they take seconds
+    if "torch" not in sys.modules:
+        print(f"{config['name']}: loading torch and Lightning ...", flush=True)  # they take seconds
     from hydra.core.hydra_config import HydraConfig
 
     from genmodels.experiment import train

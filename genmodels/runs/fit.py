@@ -109,7 +109,8 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
     finally:
         close_loggers(loggers)
     if config["trainer"].get("profiler") and trainer.is_global_zero:
-        print(trainer.profiler.summary())
+    if config["trainer"].get("profiler") and trainer.is_global_zero:
+        print(trainer.profiler.summary())  # type: ignore[attr-defined]
     if module.selection is None:
         return None
     value = trainer.callback_metrics.get(f"val/{module.selection.name}")
