@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from genmodels.commands import command
-from genmodels.config.choices import choices
+from genmodels.config.choices import choices, options
 from genmodels.config.compose import CONFIG_DIR, to_plain
 from genmodels.config.mistakes import sentence_for
 from genmodels.errors import Interrupted, UserError
@@ -28,6 +29,7 @@ MISTAKE, BUG, INTERRUPTED = 2, 1, 130  # exit codes; 130 is the shell's for Ctrl
 # Hydra makes the run folder before the task can look at the config; a resumed run has its own.
 OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume in (None, "auto") else ".", replace=True)
 OmegaConf.register_new_resolver("choices", choices, replace=True)
+OmegaConf.register_new_resolver("options", options, replace=True)
 OmegaConf.register_new_resolver("command", command, replace=True)
 
 
@@ -47,7 +49,7 @@ def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Ca
         @functools.wraps(task)
         def job(config: DictConfig) -> float | None:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                return _trial(task, config)
+                return _trial(task, config, config_name)
             try:
                 return task(to_plain(config))
             except Exception as error:
@@ -61,6 +63,8 @@ def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Ca
         @functools.wraps(task)
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
+            if config_name == "config":
+                sys.argv[1:] = _help_on_a_group(sys.argv[1:])
             try:
                 try:
                     program()
@@ -77,14 +81,21 @@ def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Ca
     return decorate
 
 
-def _trial(task: Task, config: DictConfig) -> float | None:
+def _help_on_a_group(arguments: list[str]) -> list[str]:
+    """`--help data` in Hydra's words; all else as it is."""
+    if len(arguments) > 1 and arguments[0] in ("--help", "-h") and re.fullmatch(r"[\w/]+", arguments[1]):
+        return ["--help", "hydra/help=options", f"hydra.help.header={arguments[1]}", *arguments[2:]]
+    return arguments
+
+
+def _trial(task: Task, config: DictConfig, config_name: str) -> float | None:
     """One job of a sweep. Its mistake is told at once; Hydra runs the others and raises the first in the end."""
     try:
         return task(to_plain(config))
     except Interrupted as error:
         raise KeyboardInterrupt(str(error)) from error  # ends the sweep, not only the trial
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(sentence_for(error, config_name), file=sys.stderr)
         raise
 
 

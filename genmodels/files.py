@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from genmodels.commands import command
 from genmodels.errors import UserError
 
 
@@ -18,7 +19,7 @@ def explaining_full_disk(path: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"No space left on the disk while writing {path}; what was there before is untouched. "
-            "Free some space, then go on with `python train.py resume=<run folder>`."
+            f"Free some space, then go on with `{command('train')} resume=<run folder>`."
         ) from error
 
 

@@ -39,7 +39,7 @@ def sentence_for(error: BaseException, config_name: str, arguments: Iterable[str
         arguments: as typed; suggestions fit the options that they choose.
     """
     if isinstance(error, UserError):
-        return str(error)
+        return str(error) if config_name == "config" else error.of_a_run
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
     if isinstance(error, MissingConfigException):
