@@ -69,17 +69,17 @@ def _rows(*overrides: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("overrides", "steps"),
     [
-        ((), "600 = 30 epochs of 20"),
-        (("trainer.max_steps=50",), "50, 20 an epoch"),
-        (("trainer.max_epochs=-1", "trainer.max_steps=5000"), "5,000, 20 an epoch"),
-        (("trainer.max_epochs=-1",), "without end, 20 an epoch"),
-        (("trainer.accumulate_grad_batches=3",), "210 = 30 epochs of 7"),
-        (("trainer.limit_train_batches=0.5",), "300 = 30 epochs of 10"),
-        (("trainer.limit_train_batches=5",), "150 = 30 epochs of 5"),
+        ((), "600 steps, 30 epochs of 20"),
+        (("trainer.max_steps=50",), "50 steps, 20 an epoch"),
+        (("trainer.max_epochs=-1", "trainer.max_steps=5000"), "5,000 steps, 20 an epoch"),
+        (("trainer.max_epochs=-1",), "without end, 20 steps an epoch"),
+        (("trainer.accumulate_grad_batches=3",), "210 steps, 30 epochs of 7"),
+        (("trainer.limit_train_batches=0.5",), "300 steps, 30 epochs of 10"),
+        (("trainer.limit_train_batches=5",), "150 steps, 30 epochs of 5"),
     ],
 )
 def test_the_start_table_counts_steps_as_training_will(overrides: tuple[str, ...], steps: str) -> None:
-    assert _rows("model=nice_small", *overrides)["steps"] == steps
+    assert _rows("model=nice_small", *overrides)["training"] == steps
 
 
 def test_the_start_table_names_the_parts_of_the_model_and_fits_a_narrow_terminal() -> None:

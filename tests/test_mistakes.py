@@ -128,7 +128,7 @@ def test_help_on_missing_data_fits_the_program(run: Run, tmp_path: Path) -> None
     tiny = ("model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv")
     assert run("train", *tiny, f"hydra.run.dir={folder}").code == 0
     config = OmegaConf.load(folder / "config.yaml")
-    config.data.name = "mnist"
+    config.data.name, config.data.levels = "mnist", 16
     OmegaConf.save(config, folder / "config.yaml")
     for program, *more in (("evaluate",), ("evaluate", "-m", "seed=0,1"), ("sample", "interpolate=true")):
         told = run(program, *more, f"run={folder}").mistake

@@ -109,7 +109,6 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
     finally:
         close_loggers(loggers)
     if config["trainer"].get("profiler") and trainer.is_global_zero:
-    if config["trainer"].get("profiler") and trainer.is_global_zero:
         print(trainer.profiler.summary())  # type: ignore[attr-defined]
     if module.selection is None:
         return None

@@ -33,7 +33,7 @@ def print_start_table(rows: Mapping[str, str], console: Console | None = None) -
 
 
 def start_table(config: Mapping[str, Any], model: nn.Module, data: DataModule, folder: Path) -> dict[str, str]:
-    """Title and text of every row: model, data, batch, steps, optimiser, device and where the run logs.
+    """Title and text of every row: model, data, batch, length of training, optimiser, device and where the run logs.
 
     Args:
         config: checked, plain containers.
@@ -47,7 +47,7 @@ def start_table(config: Mapping[str, Any], model: nn.Module, data: DataModule, f
     return rows | {
         "data": _data(data),
         "batch": _batch(config["trainer"], data.batch_size),
-        "steps": _steps(config["trainer"], len(data.train_dataloader())),
+        "training": _length(config["trainer"], len(data.train_dataloader())),
         "optimizer": _optimizer(config),
         "device": _device(config["trainer"]),
         "run": _log(config["logger"], folder),
@@ -81,18 +81,22 @@ def _batch(trainer: Mapping[str, Any], batch_size: int) -> str:
     return f"{batch_size}" if accumulated == 1 else f"{batch_size * accumulated} = {accumulated} x {batch_size}"
 
 
-def _steps(trainer: Mapping[str, Any], batches: int) -> str:
+def _length(trainer: Mapping[str, Any], batches: int) -> str:
     limit = trainer.get("limit_train_batches")
     if limit is not None:
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     an_epoch = math.ceil(batches / (trainer.get("accumulate_grad_batches") or 1))
     max_steps, max_epochs = trainer.get("max_steps", -1), trainer.get("max_epochs")
     if max_epochs in (None, -1):
-        return f"{max_steps:,}, {an_epoch:,} an epoch" if max_steps != -1 else f"without end, {an_epoch:,} an epoch"
+        return (
+            f"{max_steps:,} steps, {an_epoch:,} an epoch"
+            if max_steps != -1
+            else f"without end, {an_epoch:,} steps an epoch"
+        )
     steps = max_epochs * an_epoch
     if max_steps == -1 or steps <= max_steps:
-        return f"{steps:,} = {max_epochs:,} epochs of {an_epoch:,}"
-    return f"{max_steps:,}, {an_epoch:,} an epoch"
+        return f"{steps:,} steps, {max_epochs:,} epochs of {an_epoch:,}"
+    return f"{max_steps:,} steps, {an_epoch:,} an epoch"
 
 
 def _optimizer(config: Mapping[str, Any]) -> str:
