@@ -87,14 +87,12 @@ def _length(trainer: Mapping[str, Any], batches: int) -> str:
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     an_epoch = math.ceil(batches / (trainer.get("accumulate_grad_batches") or 1))
     max_steps, max_epochs = trainer.get("max_steps", -1), trainer.get("max_epochs")
-    if max_epochs in (None, -1):
-        return (
-            f"{max_steps:,} steps, {an_epoch:,} an epoch"
-            if max_steps != -1
-            else f"without end, {an_epoch:,} steps an epoch"
-        )
+    if max_epochs is None:
+        max_epochs = 1000 if max_steps == -1 else -1  # what Lightning makes of it
+    if max_steps == max_epochs == -1:
+        return f"without end, {an_epoch:,} steps an epoch"
     steps = max_epochs * an_epoch
-    if max_steps == -1 or steps <= max_steps:
+    if max_steps == -1 or 0 <= steps <= max_steps:
         return f"{steps:,} steps, {max_epochs:,} epochs of {an_epoch:,}"
     return f"{max_steps:,} steps, {an_epoch:,} an epoch"
 
