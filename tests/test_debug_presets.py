@@ -32,7 +32,7 @@ def test_fast_takes_five_steps_and_leaves_wandb_out(run: Run, tmp_path: Path) ->
     done = run("train", *TINY, "debug=fast", "optimizer=sgd")
     assert done.code == 0, done.err
     assert _record(tmp_path)["steps"] == 5
-    assert "\noptimizer SGD, lr=0.01" in done.out
+    assert "\noptimizer SGD lr=0.01, constant" in done.out
     assert not list(tmp_path.rglob("wandb"))
     metrics = next(tmp_path.rglob("metrics.csv")).read_text()
     assert metrics.count("val/bits_per_dim") == 1
@@ -82,9 +82,22 @@ def test_the_start_table_counts_steps_as_training_will(overrides: tuple[str, ...
     assert _rows("model=nice_small", *overrides)["training"] == steps
 
 
+def test_the_start_table_names_what_was_chosen_and_every_optimizer() -> None:
+    config = compose(["model=nice_small"])
+    parts = build_parts(config)
+    parts.data.setup()
+    config["optimizers"] = {"critic": {"_target_": "torch.optim.SGD", "lr": 0.1}}
+    model = parts.module.model
+    model.chosen = {"num_scales": 2}
+    rows = start_table(config, model, parts.data, Path("x"))
+    assert rows["chosen"] == "model.num_scales=2, from the data"
+    assert rows["optimizer"] == "Adam lr=0.001, critic: SGD lr=0.1, constant"
+
+
 def test_the_start_table_names_the_parts_of_the_model_and_fits_a_narrow_terminal() -> None:
     rows = _rows("model=pixelrnn_row_small", "trainer.accumulate_grad_batches=2", "trainer=ddp_cpu")
     assert rows["model"] == ("PixelRNN, 59,345 parameters (lstms 48,816, output 5,537, widen 3,600, first 1,392)")
+    assert rows["optimizer"] == "Adam lr=0.001, constant"
     assert rows["batch"] == "128 = 2 x 64"
     assert rows["device"] == "2 processes, each on CPU, precision 32-true"
     assert rows["run"] == "outputs/x, wandb offline"

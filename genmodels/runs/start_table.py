@@ -98,9 +98,13 @@ def _length(trainer: Mapping[str, Any], batches: int) -> str:
 
 
 def _optimizer(config: Mapping[str, Any]) -> str:
-    node, schedule = config["optimizer"], config["scheduler"]
-    text = f"{_name(node)}, lr={node['lr']}" if "lr" in node else _name(node)
-    return text if schedule is None else f"{text}, {_name(schedule)}"
+    named = [_learner(node, f"{name}: ") for name, node in (config.get("optimizers") or {}).items()]
+    schedule = [_name(config["scheduler"])] if config["scheduler"] else []
+    return ", ".join([_learner(config["optimizer"]), *named, *schedule])
+
+
+def _learner(node: Mapping[str, Any], title: str = "") -> str:
+    return title + _name(node) + (f" lr={node['lr']}" if "lr" in node else "")
 
 
 def _name(node: Mapping[str, Any]) -> str:
