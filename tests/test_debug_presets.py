@@ -97,7 +97,7 @@ def test_the_start_table_names_what_was_chosen_and_every_optimizer() -> None:
 def test_the_start_table_names_the_parts_of_the_model_and_fits_a_narrow_terminal() -> None:
     rows = _rows("model=pixelrnn_row_small", "trainer.accumulate_grad_batches=2", "trainer=ddp_cpu")
     assert rows["model"] == ("PixelRNN, 59,345 parameters (lstms 48,816, output 5,537, widen 3,600, first 1,392)")
-    assert rows["optimizer"] == "Adam lr=0.001, constant"
+    assert rows["optimizer"] == "Adam lr=0.004, constant"
     assert rows["batch"] == "128 = 2 x 64"
     assert rows["device"] == "2 processes, each on CPU, precision 32-true"
     assert rows["run"] == "outputs/x, wandb offline"

@@ -34,6 +34,7 @@ def test_training_gives_the_loaded_run_in_a_running_event_loop_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    before = (GlobalHydra.instance().hydra, HydraConfig.instance().cfg)
 
     async def cell() -> list[Run]:
         return [genmodels.train(TINY), genmodels.train(genmodels.compose([*TINY, "seed=1"]), tmp_path / "second")]
@@ -45,8 +46,7 @@ def test_training_gives_the_loaded_run_in_a_running_event_loop_twice(
     assert first.model.sample(3).shape == (3, 1, 8, 8)
     again = genmodels.load_run(first.folder.path)
     assert all(torch.equal(a, b) for a, b in zip(first.model.parameters(), again.model.parameters(), strict=True))
-    assert not GlobalHydra.instance().is_initialized()
-    assert HydraConfig.instance().cfg is None
+    assert (GlobalHydra.instance().hydra, HydraConfig.instance().cfg) == before
     longer = genmodels.train([f"resume={second.folder.path}", "trainer.max_steps=3"])
     assert (longer.folder.path, longer.step) == (second.folder.path, 3)
 

@@ -55,6 +55,6 @@ def test_the_folder_of_a_trial_is_safe_and_short() -> None:
     assert trial_folder(0, "model/likelihood-bernoulli_data.root-/my data") == (
         "0_model-likelihood-bernoulli_data.root--my-data"
     )
-    assert trial_folder(12, "model.sizes-[1,2]") == "12_model.sizes-1-2"
+    assert trial_folder(12, "model.sizes-[1,2]") == "12_model.sizes--1-2"
     assert trial_folder(3, "") == "3"
     assert len(trial_folder(1, "x" * 1000)) == 100
