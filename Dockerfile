@@ -22,7 +22,6 @@ FROM base-${DEVICE}
 WORKDIR /app
 # Dependencies in a layer of their own: editing the code does not install torch again.
 COPY Makefile pyproject.toml constraints.txt README.md ./
-COPY genmodels/__init__.py genmodels/_torchvision.py genmodels/
 RUN make install
 COPY . .
 ENTRYPOINT [".venv/bin/python"]

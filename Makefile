@@ -42,6 +42,6 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 clean: ## Remove .venv and caches; runs in outputs/ stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info build
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
 
 .PHONY: help quickstart test test-all check format install clean

@@ -1,6 +1,32 @@
-"""A config-driven experiment framework for deep generative models."""
+"""A config-driven experiment framework for deep generative models.
 
-from genmodels._torchvision import declare_missing_operators
+In a notebook or a program:
 
-# Before anything can import pytorch_lightning or torchvision: both fail without the operators.
-declare_missing_operators()
+    run = genmodels.train(["model=nice_small", "trainer.max_steps=100"])
+    run.model.sample(16)
+    genmodels.load_run("outputs/nice_small-digits/<date_time>")
+    genmodels.compose(["model=glow", "data=cifar10"])     # the configuration alone
+"""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from genmodels._torchvision import DeclareOperatorsFirst
+
+if TYPE_CHECKING:
+    from genmodels.notebook import compose, train
+    from genmodels.runs.finished_run import load_run
+
+__all__ = ["compose", "load_run", "train"]
+
+# pytorch_lightning and torchvision itself fail without.
+sys.meta_path.insert(0, DeclareOperatorsFirst())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Only now: one needs Hydra, the other all of torch.
+    home = "genmodels.runs.finished_run" if name == "load_run" else "genmodels.notebook"
+    return getattr(importlib.import_module(home), name)

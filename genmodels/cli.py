@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from genmodels.config.choices import choices
+from genmodels.commands import command
+from genmodels.config.choices import choices, options
 from genmodels.config.compose import CONFIG_DIR, to_plain
 from genmodels.config.mistakes import sentence_for
 from genmodels.errors import Interrupted, UserError
@@ -25,26 +27,29 @@ MISTAKE, BUG, INTERRUPTED = 2, 1, 130  # exit codes; 130 is the shell's for Ctrl
 
 
 # Hydra makes the run folder before the task can look at the config; a resumed run has its own.
-OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume is None else ".", replace=True)
+OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume in (None, "auto") else ".", replace=True)
 OmegaConf.register_new_resolver("choices", choices, replace=True)
+OmegaConf.register_new_resolver("options", options, replace=True)
+OmegaConf.register_new_resolver("command", command, replace=True)
 
 
 class _JobEnded(BaseException):
     """Carries a job's exception past Hydra, which would print its own lines about it."""
 
 
-def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
+def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Callable[[Task], Callable[[], None]]:
     """Make `task` a program whose config Hydra composes from conf/<config_name>.yaml and the command line.
 
     The task gets plain containers. What it returns is what a sweeper optimises. The program exits with 0 when done,
     2 with one sentence on stderr after a mistake the user can mend, 130 after Ctrl-C, and 1 with a traceback for a bug.
+    However it ends, `at_end` is called before.
     """
 
     def decorate(task: Task) -> Callable[[], None]:
         @functools.wraps(task)
         def job(config: DictConfig) -> float | None:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                return _trial(task, config)
+                return _trial(task, config, config_name)
             try:
                 return task(to_plain(config))
             except Exception as error:
@@ -58,8 +63,14 @@ def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
         @functools.wraps(task)
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
+            if config_name == "config":
+                sys.argv[1:] = _help_on_a_group(sys.argv[1:])
             try:
-                program()
+                try:
+                    program()
+                finally:
+                    if at_end is not None:
+                        at_end()
             except (KeyboardInterrupt, Exception, _JobEnded) as error:
                 cause = error.__cause__ if isinstance(error, _JobEnded) else error
                 assert cause is not None
@@ -70,14 +81,21 @@ def front_door(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
-def _trial(task: Task, config: DictConfig) -> float | None:
+def _help_on_a_group(arguments: list[str]) -> list[str]:
+    """`--help data` in Hydra's words; all else as it is."""
+    if len(arguments) > 1 and arguments[0] in ("--help", "-h") and re.fullmatch(r"[\w/]+", arguments[1]):
+        return ["--help", "hydra/help=options", f"hydra.help.header={arguments[1]}", *arguments[2:]]
+    return arguments
+
+
+def _trial(task: Task, config: DictConfig, config_name: str) -> float | None:
     """One job of a sweep. Its mistake is told at once; Hydra runs the others and raises the first in the end."""
     try:
         return task(to_plain(config))
     except Interrupted as error:
         raise KeyboardInterrupt(str(error)) from error  # ends the sweep, not only the trial
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(sentence_for(error, config_name), file=sys.stderr)
         raise
 
 
@@ -88,7 +106,7 @@ def _report(error: BaseException, config_name: str) -> int:
     if isinstance(error, BrokenPipeError):  # `python train.py --help | head`: the reader has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BUG
-    sentence = sentence_for(error, config_name)
+    sentence = sentence_for(error, config_name, sys.argv[1:])
     if sentence is None:
         traceback.print_exception(error)
         return BUG

@@ -9,7 +9,15 @@ class UserError(Exception):
 
     The message is one sentence (a second one may hold the remedy) that names the key, file or value and what would
     be right. Front doors print it without a traceback and exit with code 2.
+
+    Args:
+        message: as it is told where a configuration is composed.
+        of_a_run: as it is told to whoever uses a finished run, where the remedy is another one.
     """
+
+    def __init__(self, message: str, of_a_run: str | None = None) -> None:
+        super().__init__(message)
+        self.of_a_run = of_a_run or message
 
 
 class Interrupted(Exception):

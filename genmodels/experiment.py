@@ -1,14 +1,17 @@
 """The composition root: a config becomes data, model, module, trainer and a run folder."""
 
 import contextlib
+import os
 import traceback
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from genmodels import plugins
+from genmodels.commands import command, typeable
 from genmodels.config.checks import check
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
@@ -21,7 +24,29 @@ from genmodels.runs.fit import Parts, build_parts, fit
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.launch import launch
 from genmodels.runs.provenance import provenance
+from genmodels.runs.start_table import print_start_table, start_table
+from genmodels.runs.unfinished import newest_unfinished
 from genmodels.training.checkpoint_io import read_checkpoint
+from genmodels.training.loggers import log_final
+from genmodels.training.run_logger import RunLogger
+from genmodels.training.wandb_logger import sync_hint
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins or goes on.
+
+    Attributes:
+        folder: of the run.
+        config: it trains with, plain containers.
+        resume: whether it goes on from the folder's last checkpoint.
+        overrides: what the user typed.
+    """
+
+    folder: RunFolder
+    config: dict[str, Any]
+    resume: bool
+    overrides: tuple[str, ...]
 
 
 def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> float | None:
@@ -40,27 +65,57 @@ def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
         UserError: a mistake in the config, missing data, or training that had to stop.
         Interrupted: a signal ended it, after a checkpoint.
     """
+    return train_from(start(config, run_dir, overrides))
+
+
+def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> Start:
+    """The first half of `train`: which run it is to be. Nothing is written.
+
+    resume=auto is the newest run that stopped before its end and had the same config, or else a new one.
+
+    Raises:
+        UserError: `resume` names no run that could go on.
+    """
     plugins.allow(config.get("plugins"))
-    resume = config["resume"] is not None
-    if resume:
-        folder = RunFolder.existing(config["resume"], "resume")
-        saved = folder.read_config()
-        config = resumed_config(saved, overrides) | {"plugins": config.get("plugins")}
-        _check_resumable(folder, saved, config)
-    else:
-        folder = RunFolder(run_dir)
+    if config["resume"] is None:
+        return Start(RunFolder(run_dir), config, False, tuple(overrides))
+    if config["resume"] == "auto":
+        return _start_by_itself({**config, "resume": None}, run_dir, overrides)
+    folder = RunFolder.existing(config["resume"], "resume")
+    saved = folder.read_config()
+    config = resumed_config(saved, overrides) | {"plugins": config.get("plugins")}
+    _check_resumable(folder, saved, config)
+    return Start(folder, config, True, tuple(overrides))
+
+
+def train_from(start: Start) -> float | None:
+    """The second half of `train`, which says the rest."""
+    folder, config = start.folder, start.config
     check(config)
     parts = _try_out(config)
     is_leader = global_rank() == 0
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
         folder.write_config(config)
-        folder.update_record(**_beginning(folder, config, overrides, wandb_id, parts))
+        folder.update_record(**_beginning(folder, config, start.overrides, wandb_id, parts))
+        print_start_table(start_table(config, parts.module.model, parts.data, folder.path))
     with _recorded_end(folder) if is_leader else contextlib.nullcontext():
-        value = _fit(config, folder, wandb_id, resume, parts)
+        value = _fit(config, folder, wandb_id, start.resume, parts)
         if is_leader:
-            _conclude(config, folder)
+            _conclude(folder)
     return value
+
+
+def _start_by_itself(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str]) -> Start:
+    if started_by_a_launcher():
+        raise UserError("resume=auto is for one process, which decides for all: name the run, resume=<run folder>")
+    folder = newest_unfinished(config)
+    if folder is None:
+        print(f"resume=auto: no unfinished run of this configuration in {config['output_dir']}, so a new one begins")
+        return Start(RunFolder(run_dir), config, False, tuple(overrides))
+    print(f"resume=auto: goes on with {typeable(folder.path)}")
+    read_checkpoint(folder.last)
+    return Start(folder, config, True, tuple(overrides))
 
 
 def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str, Any]) -> None:
@@ -92,8 +147,8 @@ def _try_out(config: dict[str, Any]) -> Parts:
 def _fit(config: dict[str, Any], folder: RunFolder, wandb_id: str, resume: bool, parts: Parts) -> float | None:
     processes = local_processes(config["trainer"])
     if processes == 1 or started_by_a_launcher():
-        return fit(config, str(folder.path), wandb_id, resume, parts)
-    return launch(fit, processes, config, str(folder.path), wandb_id, resume)
+        return fit(config, str(folder.path), wandb_id, resume, parts, score_test)
+    return launch(fit, processes, config, str(folder.path), wandb_id, resume, None, score_test)
 
 
 def _beginning(
@@ -110,6 +165,7 @@ def _beginning(
         "published": config.get("published"),
         "parameters": sum(p.numel() for p in parts.module.model.parameters() if p.requires_grad),
         "wandb_id": wandb_id,
+        "pid": os.getpid(),
         **now,
         "ended": None,
         "earlier": earlier,
@@ -137,13 +193,21 @@ def _recorded_end(folder: RunFolder) -> Iterator[None]:
                 write_text(folder.traceback, "".join(traceback.format_exception(failure)))
 
 
-def _conclude(config: dict[str, Any], folder: RunFolder) -> None:
-    """Score the test set and say where everything is."""
-    if folder.best.exists() or folder.last.exists():
-        device = "cpu" if config["trainer"].get("accelerator") == "cpu" else "auto"
-        run, asked = load_run(folder.path), {"metrics": None, **config["evaluation"]}
-        figures = score(Setting(run, asked.pop("batch_size"), device), "test", **asked)
-        print("\n".join(in_words(name, figure, run) for name, figure in figures.items()), end="\n" if figures else "")
+def score_test(config: dict[str, Any], folder: str, loggers: list[RunLogger]) -> None:
+    """Measure the weights that count on the test set: on the screen, in metrics.json and in every logger."""
+    files = RunFolder(folder)
+    if not (files.best.exists() or files.last.exists()):
+        return
+    device = "cpu" if config["trainer"].get("accelerator") == "cpu" else "auto"
+    run, asked = load_run(folder), {"metrics": None, **config["evaluation"]}
+    figures = score(Setting(run, asked.pop("batch_size"), device), "test", **asked)
+    for name, figure in figures.items():
+        print(in_words(name, figure, run))
+    log_final(loggers, {name: figure.mean for name, figure in figures.items()}, run.step)
+
+
+def _conclude(folder: RunFolder) -> None:
+    """Say where everything is and what to type next."""
     pictures = sorted(folder.samples.glob("*.png"), key=lambda picture: picture.stat().st_mtime)
     for title, path in (
         ("samples", pictures[-1] if pictures else None),
@@ -151,7 +215,11 @@ def _conclude(config: dict[str, Any], folder: RunFolder) -> None:
         ("run", folder.path),
     ):
         if path is not None and path.exists():
-            print(f"{title:<8} {path}")
+            print(f"{title:<9} {typeable(path)}")
+    print(f"next      {command('evaluate')} run={typeable(folder.path)}")
+    print(f"          {command('sample')} run={typeable(folder.path)}")
+    if hint := sync_hint(folder.path):
+        print(f"          {hint}")
 
 
 def _one_line(error: Exception) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from genmodels.commands import command
 from genmodels.errors import UserError
 
 PARTIAL = ".partial"  # ends the hidden name under which a file is written
@@ -57,7 +58,7 @@ def explaining_full_disk(path: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"No space left on the disk while writing {path}; what was there before is untouched. "
-            "Free some space, then start again; a training run goes on with `python train.py resume=<run folder>`."
+            f"Free some space, then start again; a training run goes on with `{command('train')} resume=<run folder>`."
         ) from error
 
 

@@ -88,7 +88,7 @@ def test_in_a_sweep_the_other_trials_run(run: Run, tmp_path: Path) -> None:
     tiny = ("model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv")
     done = run("train", "-m", "model.num_couplings=1,2", *tiny)
     assert "model.num_couplings=1 leaves half" in done.mistake
-    assert len(list(tmp_path.glob("multirun/*/*/metrics.json"))) == 1
+    assert len(list(tmp_path.glob("outputs/sweeps/*/*/metrics.json"))) == 1
 
 
 def test_from_a_real_shell() -> None:
@@ -99,21 +99,49 @@ def test_from_a_real_shell() -> None:
     assert done.stderr.startswith("there is no model=glw")
 
 
-def test_help_lists_every_choice_in_lines_that_fit(run: Run) -> None:
-    shown = run("train", "--help").out.partition("Keys")[0]
+def test_help_lists_every_choice_in_lines_that_fit_and_the_recipes_when_asked(run: Run) -> None:
+    shown = run("train", "--help").out
     assert max(map(len, shown.splitlines())) <= 115
-    listed = set(re.findall(r"[\w]+", shown))
+    assert shown.index("Keys") < shown.index("Choices") < shown.index("Examples")
+    recipes = run("train", "--help", "experiment").out
+    assert max(map(len, recipes.splitlines())) <= 110
     files = [file for file in (ROOT / "conf").rglob("*/*.yaml") if file.parent.name not in ("base", "help")]
     assert len(files) > 100
-    assert {file.stem for file in files} <= listed
+    for file in files:
+        listed = recipes if file.parent.name == "experiment" else shown
+        assert re.search(rf"\b{file.stem}\b", listed), file
+    assert "glow_cifar10 " not in shown
+    assert re.search(r"^glow_cifar10 +Glow on CIFAR-10: Kingma & Dhariwal 2018", recipes, re.MULTILINE)
 
 
-@pytest.mark.parametrize("program", ["train", "evaluate", "sample"])
+def test_help_on_a_group_tells_of_the_users_own_options_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "abacus.yaml").write_text("# Counts et al. 2001 with beads. Slowly.\nbeads: 3\n")
+    shown = run("train", "--help", "model", "--config-dir", str(tmp_path / "mine")).out
+    assert re.search(r"^abacus +Counts et al. 2001 with beads\.$", shown, re.MULTILINE)
+    assert "there is no group modl: the groups are callbacks, data," in run("train", "--help", "modl").out
+
+
+def test_help_on_missing_data_fits_the_program(run: Run, tmp_path: Path) -> None:
+    assert run("train", "data=cifar10").mistake.endswith("; add data.download=true or set data_dir=<folder>.")
+    folder = tmp_path / "run"
+    tiny = ("model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv")
+    assert run("train", *tiny, f"hydra.run.dir={folder}").code == 0
+    config = OmegaConf.load(folder / "config.yaml")
+    config.data.name, config.data.levels = "mnist", 16
+    OmegaConf.save(config, folder / "config.yaml")
+    for program, *more in (("evaluate",), ("evaluate", "-m", "seed=0,1"), ("sample", "interpolate=true")):
+        told = run(program, *more, f"run={folder}").mistake
+        assert told.splitlines()[-1].endswith("; set data_dir=<folder>.")
+        assert "download" not in told
+
+
+@pytest.mark.parametrize("program", ["train", "evaluate", "sample", "compare"])
 def test_help_shows_the_values_that_hold(run: Run, program: str) -> None:
     """A default that the help page quotes is the default of the config."""
     shown = run(program, "--help").out
     config = OmegaConf.create(run(program, "--cfg", "job").out)
     for line in shown.partition("Keys")[2].partition("Examples")[0].splitlines():
         key, _, value = line.strip().partition(" ")[0].partition("=")
-        if value and not value.startswith("<"):
+        if value and "<" not in value:
             assert str(OmegaConf.select(config, key)) == str(yaml.safe_load(value)), line

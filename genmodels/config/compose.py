@@ -1,5 +1,6 @@
 """Where the configuration lives, and composing it without a command line."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,15 @@ from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-CONFIG_DIR = Path(__file__).resolve().parents[2] / "conf"
+
+def _config_dir() -> Path:
+    """In the installed package, or beside it in a clone."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "conf"
+    return shipped if shipped.is_dir() else package.parent / "conf"
+
+
+CONFIG_DIR = _config_dir()
 
 
 def group_names() -> set[str]:
@@ -33,14 +42,28 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
 
 def compose(overrides: Sequence[str] = (), config_name: str = "config") -> dict[str, Any]:
     """The plain config that `python train.py <overrides>` would run with, the run folder left aside."""
-    return to_plain(compose_unresolved(overrides, config_name))
+    config = _composed(overrides, config_name)
+    hydra = HydraConfig.instance()
+    before = hydra.cfg
+    hydra.set_config(config)  # ${hydra:runtime.choices...} asks for it
+    try:
+        return to_plain(_without_hydra(config))
+    finally:
+        hydra.cfg = before
 
 
 def compose_unresolved(overrides: Sequence[str], config_name: str) -> DictConfig:
     """The same with interpolations and missing values still in it."""
+    return _without_hydra(_composed(overrides, config_name))
+
+
+def _composed(overrides: Sequence[str], config_name: str) -> DictConfig:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        config = hydra_compose(config_name, overrides=list(overrides), return_hydra_config=True)
-    HydraConfig.instance().set_config(config)  # ${hydra:runtime.choices...} asks for it
-    with flag_override(config, ["struct", "readonly"], False):
-        del config["hydra"]
-    return config
+        return hydra_compose(config_name, overrides=list(overrides), return_hydra_config=True)
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    rest = copy.copy(config)
+    with flag_override(rest, ["struct", "readonly"], False):
+        del rest["hydra"]
+    return rest

@@ -3,7 +3,6 @@
 import argparse
 import errno
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hydra.errors import (
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from genmodels.commands import command
 from genmodels.config.compose import compose_unresolved, group_names
 from genmodels.config.nodes import unknown_key
 from genmodels.errors import UserError, nearest
@@ -31,15 +31,16 @@ _OS_SENTENCES = {
 }
 
 
-def sentence_for(error: BaseException, config_name: str) -> str | None:
+def sentence_for(error: BaseException, config_name: str, arguments: Iterable[str] = ()) -> str | None:
     """What to tell the user about `error`; None if it is no mistake of theirs but a bug.
 
     Args:
         error: what ended the run.
         config_name: the front door's primary config, whose keys suggest what a misspelt one was meant to be.
+        arguments: as typed; suggestions fit the options that they choose.
     """
     if isinstance(error, UserError):
-        return str(error)
+        return str(error) if config_name == "config" else error.of_a_run
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
     if isinstance(error, MissingConfigException):
@@ -47,9 +48,9 @@ def sentence_for(error: BaseException, config_name: str) -> str | None:
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: write key=value, and quote values with commas, spaces or brackets"
     if isinstance(error, CompactHydraException | HydraException):
-        return _composition(error, config_name)
+        return _composition(error, config_name, arguments)
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
-        return "a group needs one of its options: python train.py --help lists them"
+        return f"a group needs one of its options: {command('train')} --help lists them"
     return _machine(error)
 
 
@@ -82,11 +83,11 @@ def _missing_option(error: MissingConfigException) -> str:
     return f"there is no {group}={option}: {suggestion}{group} is one of {', '.join(sorted(options))}"
 
 
-def _composition(error: Exception, config_name: str) -> str:
+def _composition(error: Exception, config_name: str, arguments: Iterable[str]) -> str:
     message = str(error)
     unknown = re.match(r"Could not (?:override|delete from config\.) '([^']+)'", message)
     if unknown and isinstance(error, ConfigCompositionException):
-        return _unknown_override(unknown.group(1).split("@")[0], config_name)
+        return _unknown_override(unknown.group(1).split("@")[0], config_name, arguments)
     existing = re.match(r"Could not append to config\. An item is already at '([^']+)'", message)
     if existing:
         return f"{existing.group(1)} exists already: leave the + out, {existing.group(1)}=..."
@@ -96,9 +97,9 @@ def _composition(error: Exception, config_name: str) -> str:
     return _one_line(message)
 
 
-def _unknown_override(key: str, config_name: str) -> str:
+def _unknown_override(key: str, config_name: str, arguments: Iterable[str]) -> str:
     """Name the nearest key to the right of the part of `key` that exists."""
-    choices = _group_choices(sys.argv[1:]) if config_name == "config" else []  # only training has groups
+    choices = _group_choices(arguments) if config_name == "config" else []  # only training has groups
     here: Any = OmegaConf.to_container(compose_unresolved(choices, config_name))
     parts = re.split(r"[./]", key)
     for depth, part in enumerate(parts):

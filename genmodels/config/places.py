@@ -130,7 +130,7 @@ def _places() -> Mapping[str, Place]:
                 "model_registry",  # from which Lightning would load
             ),
         ),
-        "logger": Place((Logger,), training, is_list=True, supplied=("folder", "wandb_id", "config")),
+        "logger": Place((Logger,), training, is_list=True, supplied=("folder", "wandb_id", "config", "selection")),
         "callbacks": Place(
             (pl.Callback,),
             training,

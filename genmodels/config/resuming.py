@@ -1,6 +1,6 @@
 """The config of a run that is taken up again: its own, with those keys changed that cannot alter what was learned."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -49,3 +49,19 @@ def resumed_config(saved: dict[str, Any], overrides: Sequence[str]) -> dict[str,
             )
         OmegaConf.update(config, key, override.value(), force_add=True)
     return to_plain(config)
+
+
+def same_run(saved: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether a run saved with one config may go on with the other: they differ in changeable keys alone."""
+    return dict(_kept(saved)) == dict(_kept(config))
+
+
+def _kept(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        name = f"{path}{key}"
+        if name in ("resume", "output_dir") or f"{name}.".startswith(CHANGEABLE):
+            continue
+        if isinstance(value, Mapping):
+            yield from _kept(value, f"{name}.")
+        else:
+            yield name, value

@@ -15,7 +15,8 @@ GET_IT = "add data.download=true or set data_dir=<folder>"
 def require(path: Path, title: str, remedy: str = GET_IT) -> Path:
     """The path, if it exists. Raises UserError: what was looked for, where, and how to get it."""
     if not path.exists():
-        raise UserError(f"{title} not found: looked for {path.absolute()}; {remedy}.")
+        missing = f"{title} not found: looked for {path.absolute()}"
+        raise UserError(f"{missing}; {remedy}.", of_a_run=f"{missing}; set data_dir=<folder>.")
     return path
 
 
@@ -29,10 +30,8 @@ def require_intact(path: Path, md5: str, title: str, remedy: str = GET_IT) -> Pa
 
 def corrupt(path: Path, title: str, why: object) -> UserError:
     """The error for a file that is there but wrong."""
-    return UserError(
-        f"{title} has a corrupt file, {path.absolute()} ({why}): delete it and get it again "
-        "(data.download=true where the set can be downloaded)."
-    )
+    wrong = f"{title} has a corrupt file, {path.absolute()} ({why}): delete it and get it again"
+    return UserError(f"{wrong} (data.download=true where the set can be downloaded).", of_a_run=f"{wrong}.")
 
 
 def md5_of(path: Path) -> str:

@@ -35,6 +35,7 @@ class DataModule(pl.LightningDataModule):
         shift: move training images by up to this fraction of the side, see `augment.shifted`.
         binarize: make images of 0 and 1 with the grey values as probabilities: afresh for every batch in training,
             once and for all (by split_seed) in validation and test. Needs levels=2.
+        max_train: train on the first so many of the training examples alone; None: on all.
         size, channels, variant: for sets that come in several; what they mean stands with the set.
         device_resident: keep the training and evaluation examples on the trainer's device, and index and augment there.
         num_workers: processes that decode files, for sets that do not fit into memory.
@@ -61,6 +62,7 @@ class DataModule(pl.LightningDataModule):
         size: int | None = None,
         channels: int | None = None,
         variant: str | None = None,
+        max_train: int | None = None,
         device_resident: bool = False,
         num_workers: int = 0,
     ) -> None:
@@ -74,7 +76,7 @@ class DataModule(pl.LightningDataModule):
         self.levels, self.num_classes = levels, num_classes
         self.batch_size, self.validation = batch_size, validation
         self.split_seed, self.seed = split_seed, seed
-        self.binarize = binarize
+        self.binarize, self.max_train = binarize, max_train
         self.device_resident, self.num_workers = device_resident, num_workers
         self._download = download
         self.source = source_for(Options(name, folder, num_classes, size, channels, variant, split_seed))
@@ -150,6 +152,8 @@ class DataModule(pl.LightningDataModule):
             )
         training = part == "train"
         examples = self._on_device(part)
+        if training and self.max_train is not None:
+            examples = examples.part(torch.arange(min(self.max_train, len(examples))))
         if training and len(examples) < self.batch_size:
             raise UserError(
                 f"data.batch_size={self.batch_size} is more than the {len(examples)} training examples of {self.name}."
@@ -175,6 +179,8 @@ class DataModule(pl.LightningDataModule):
         native = self.source.levels
         if self.batch_size < 1:
             raise UserError(f"data.batch_size={self.batch_size} must be positive.")
+        if self.max_train is not None and self.max_train < 1:
+            raise UserError(f"data.max_train={self.max_train} must be positive.")
         if self.num_workers < 0:
             raise UserError(f"data.num_workers={self.num_workers} must not be negative.")
         if min(self.seed, self.split_seed) < 0:

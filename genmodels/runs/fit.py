@@ -1,11 +1,12 @@
 """One process's part of a training run: everything built from the config, and Lightning let loose on it."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, RichModelSummary
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -24,6 +25,7 @@ from genmodels.training.compiling import compile_parts
 from genmodels.training.loggers import close_loggers
 from genmodels.training.modules.training_module import StepRules, TrainingModule
 from genmodels.training.quiet import quieten
+from genmodels.training.run_logger import RunLogger
 
 STEP_RULES = tuple(field.name for field in fields(StepRules))
 
@@ -76,7 +78,14 @@ def module_class(objective: Objective) -> type[TrainingModule]:
     return cast(type[TrainingModule], resolve(objective.module, place, f"{type(objective).__name__}.module"))
 
 
-def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts: Parts | None = None) -> float | None:
+def fit(
+    config: dict[str, Any],
+    folder: str,
+    wandb_id: str,
+    resume: bool,
+    parts: Parts | None = None,
+    conclude: Callable[[dict[str, Any], str, list[RunLogger]], None] | None = None,
+) -> float | None:
     """Train in this process, which is the only one or one of several that a launcher has started.
 
     Args:
@@ -85,6 +94,7 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
         wandb_id: under which Weights & Biases knows the run.
         resume: go on from checkpoints/last.ckpt instead of the beginning.
         parts: those of `config`, where they are built already.
+        conclude: called on rank 0 with config, folder and loggers when training is over, before the loggers close.
 
     Returns: the last validation figure, None if there was none.
 
@@ -99,14 +109,23 @@ def fit(config: dict[str, Any], folder: str, wandb_id: str, resume: bool, parts:
     module, data = parts.module, parts.data
     if config["compile"]:
         compile_parts(module.model)  # Lightning's logging cannot be compiled, so not the module
-    loggers = build(config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config)
+    callbacks = [*parts.callbacks, RunRecord(files, data.batch_size)]
+    if config["trainer"].get("enable_model_summary"):
+        callbacks.append(RichModelSummary(max_depth=3))  # Lightning's own stops at the module's one part, the model
+    loggers = build(
+        config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config, selection=module.selection
+    )
     try:
-        trainer = _build_trainer(config, module, files, [*parts.callbacks, RunRecord(files, data.batch_size)], loggers)
+        trainer = _build_trainer(config, module, files, callbacks, loggers)
         trainer.fit(module, datamodule=data, ckpt_path=str(files.last) if resume else None, weights_only=True)
+        if conclude is not None and trainer.is_global_zero:
+            conclude(config, folder, loggers)
     except MisconfigurationException as error:
         raise UserError(f"trainer: {_one_line(error)}") from error
     finally:
         close_loggers(loggers)
+    if config["trainer"].get("profiler") and trainer.is_global_zero:
+        print(trainer.profiler.summary())  # type: ignore[attr-defined]
     if module.selection is None:
         return None
     value = trainer.callback_metrics.get(f"val/{module.selection.name}")

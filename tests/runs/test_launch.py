@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path: Path, traine
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"resume with: python train.py resume={tmp_path / 'run'}" in told
+    assert f"resume with: python {ROOT / 'train.py'} resume={tmp_path / 'run'}" in told
     assert "Traceback" not in told
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)

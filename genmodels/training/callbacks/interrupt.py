@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from genmodels.commands import command
 from genmodels.errors import Interrupted
 from genmodels.training.position import is_mid_accumulation, module_of, validation_follows
 
@@ -59,7 +60,7 @@ class Interrupt(pl.Callback):
         if requested:
             raise Interrupted(
                 f"Interrupted at step {module_of(trainer).steps_taken}; "
-                f"resume with: python train.py resume={trainer.default_root_dir}"
+                f"resume with: {command('train')} resume={trainer.default_root_dir}"
             )
 
     def _request(self, number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from genmodels.commands import command
 from genmodels.errors import UserError
 from genmodels.training.callbacks.checkpoints import last_checkpoint
 from genmodels.training.modules.training_module import parameters_of
@@ -80,7 +81,7 @@ class NaNGuard(pl.Callback):
         else:
             way_on = (
                 f"The last good checkpoint is {checkpoint}: "
-                f"`python train.py resume={trainer.default_root_dir}` goes on from it, with {remedy}."
+                f"`{command('train')} resume={trainer.default_root_dir}` goes on from it, with {remedy}."
             )
         return f"Training stopped at step {pl_module.steps_taken + 1}{after}: {quantity} is not finite. {way_on}"
 

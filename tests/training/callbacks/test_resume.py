@@ -134,7 +134,7 @@ def test_a_stopped_process_resumes_exactly(sent: signal.Signals, hundred_steps: 
     last = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"]
     assert last < 100, "the signal came too late to test anything"
     if sent != signal.SIGKILL:
-        expected = f"Interrupted at step {last}; resume with: python train.py resume={tmp_path}"
+        expected = f"Interrupted at step {last}; resume with: python -m genmodels train resume={tmp_path}"
         assert output.strip() == expected
     train(tmp_path, resume=True, **HUNDRED_STEPS)
     assert_same_run(tmp_path, hundred_steps)

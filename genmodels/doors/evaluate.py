@@ -1,0 +1,42 @@
+"""Score a finished run."""
+
+from typing import Any, Literal
+
+from genmodels.cli import front_door
+from genmodels.errors import UserError
+
+
+def evaluate(
+    run: str,
+    split: Literal["test", "val", "train"],
+    metrics: list[str] | None,
+    importance_samples: int,
+    max_images: int | None,
+    batch_size: int,
+    weights: Literal["best", "last"],
+    device: str,
+    seed: int,
+    data_dir: str | None,
+    plugins: list[str] | str | None,
+) -> None:
+    """The keys of conf/evaluate.yaml, which says what they mean."""
+    from genmodels.evaluation.scoring import in_words, score
+    from genmodels.evaluation.setting import Setting
+    from genmodels.plugins import allow
+    from genmodels.runs.finished_run import load_run
+
+    allow(plugins)
+    loaded = load_run(run, weights)
+    figures = score(Setting(loaded, batch_size, device, seed, data_dir), split, metrics, importance_samples, max_images)
+    if not figures:
+        raise UserError(f"no metric applies to {type(loaded.model).__name__} unasked: name some, metrics=[...]")
+    print("\n".join(in_words(name, figure, loaded) for name, figure in figures.items()))
+    print(f"written to {loaded.folder.metrics}")
+
+
+@front_door("evaluate")
+def main(config: dict[str, Any]) -> None:
+    from genmodels.config.checks import check_arguments
+
+    check_arguments(evaluate, config)
+    evaluate(**config)

@@ -1,0 +1,48 @@
+"""Draw from a finished run."""
+
+from typing import Any, Literal
+
+from genmodels.cli import front_door
+
+
+def sample(
+    run: str,
+    n: int,
+    temperature: float,
+    seed: int,
+    labels: int | list[int] | None,
+    method: Literal["cached", "naive", "jacobi"],
+    complete: Literal["top_half"] | None,
+    interpolate: bool,
+    weights: Literal["best", "last"],
+    batch_size: int,
+    device: str,
+    out: str | None,
+    data_dir: str | None,
+    plugins: list[str] | str | None,
+) -> None:
+    """The keys of conf/sample.yaml, which says what they mean."""
+    from genmodels.evaluation.completion import complete as finish
+    from genmodels.evaluation.interpolation import interpolate as walk
+    from genmodels.evaluation.sampling import draw
+    from genmodels.evaluation.setting import Setting
+    from genmodels.plugins import allow
+    from genmodels.runs.finished_run import load_run
+
+    allow(plugins)
+    setting = Setting(load_run(run, weights), batch_size, device, seed, data_dir, out)
+    if interpolate:
+        paths = walk(setting, n)
+    elif complete is not None:
+        paths = finish(setting, complete, n, temperature, method)
+    else:
+        paths = draw(setting, n, temperature, labels, method)
+    print("\n".join(map(str, paths)))
+
+
+@front_door("sample")
+def main(config: dict[str, Any]) -> None:
+    from genmodels.config.checks import check_arguments
+
+    check_arguments(sample, config)
+    sample(**config)

@@ -1,0 +1,56 @@
+"""Runs side by side: where their configurations differ, and what came of it."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from genmodels.errors import UserError
+from genmodels.runs.folder import RunFolder, read_json
+from genmodels.runs.tables import in_short
+
+_RECORDED = ("status", "parameters", "steps", "wall_time_seconds", "images_per_second")
+
+
+def compare_runs(paths: Sequence[str]) -> Table:
+    """A column for every run; rows for the keys that differ, for what was recorded, and for all figures.
+
+    Raises:
+        UserError: fewer than two runs, or a folder that is not a run's.
+    """
+    if len(paths) < 2:
+        raise UserError("runs needs two run folders or more: runs=[<folder>,<folder>]")
+    folders = [RunFolder.existing(path, "runs") for path in paths]
+    table = Table("", *(f"{f.path.parent.name}/{f.path.name}" for f in folders), box=box.SIMPLE_HEAD)
+    for column in table.columns:
+        column.overflow = "fold"
+    configs = [dict(_leaves(folder.read_config())) for folder in folders]
+    _add(table, configs, only_different=True)
+    table.add_section()
+    records = [folder.read_record() for folder in folders]
+    _add(table, [{key: _text(record[key]) for key in _RECORDED if key in record} for record in records])
+    table.add_section()
+    _add(table, [{name: in_short(entry) for name, entry in read_json(f.metrics).items()} for f in folders])
+    return table
+
+
+def _add(table: Table, columns: Sequence[Mapping[str, str]], only_different: bool = False) -> None:
+    for key in dict.fromkeys(key for column in columns for key in column):
+        values = [column.get(key, "") for column in columns]
+        if not only_different or len(set(values)) > 1:
+            table.add_row(key, *values)
+
+
+def _leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", _text(value)
+
+
+def _text(value: Any) -> str:
+    """As it would be typed on the command line."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,63 @@
+"""What we print can be typed as it stands."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import ROOT
+
+from genmodels.commands import command, typeable
+
+
+@pytest.mark.parametrize(
+    ("started", "printed"),
+    [
+        ("train.py", "python evaluate.py"),
+        ("clone/train.py", "python clone/evaluate.py"),
+        ("/bin/genmodels-train", "genmodels-evaluate"),
+        ("/somewhere/genmodels/__main__.py", "python -m genmodels evaluate"),
+        ("/somewhere/ipykernel_launcher.py", "python -m genmodels evaluate"),
+        ("", "python -m genmodels evaluate"),
+    ],
+)
+def test_a_command_has_the_form_in_which_the_program_was_started(
+    started: str, printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [started])
+    assert command("evaluate") == printed
+
+
+def test_a_path_is_relative_where_it_lies_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert typeable(tmp_path / "outputs" / "x") == "outputs/x"
+    assert typeable(tmp_path.parent) == str(tmp_path.parent)
+
+
+def test_something_is_on_the_screen_before_torch_is_loaded(tmp_path: Path) -> None:
+    program = [sys.executable, str(ROOT / "train.py"), "trainer.max_steps=0"]
+    started = time.monotonic()
+    process = subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    seconds = time.monotonic() - started
+    process.kill()
+    process.wait()
+    assert first == "glow_small-digits: loading torch and Lightning ...\n"
+    assert seconds < 10  # 0.7 on an idle machine, where torch and Lightning take 5
+
+
+@pytest.mark.parametrize("arguments", [("train", "--help"), ("train", "--cfg", "job"), ("evaluate", "--help")])
+def test_help_needs_no_torch(arguments: tuple[str, ...]) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None; sys.argv[0] = 'train.py'; from genmodels.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_module_names_its_doors() -> None:
+    done = subprocess.run([sys.executable, "-m", "genmodels"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: python -m genmodels train|evaluate|sample|compare ...")
