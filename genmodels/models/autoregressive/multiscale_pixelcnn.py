@@ -34,8 +34,8 @@ class MultiscalePixelCNN(AutoregressiveModel):
     Args:
         shape: (C, H, W) with H = W = base * 2^n.
         likelihood: of a pixel.
-        base: side of the smallest image; the paper starts from 4. None for 4 or, where doubling does not lead from
-            there to the side, the next that does.
+        base: side of the smallest image; the paper starts from 4. None for what halving the side leads to: 4, or
+            the first odd number.
         base_layers: residual blocks of the smallest image's PixelCNN.
         num_blocks: residual blocks, of two convolutions each, of the other networks.
         width: channels of all networks, rounded up to the next multiple of the colours.
