@@ -15,6 +15,7 @@ from genmodels.commands import command, typeable
 from genmodels.config.checks import check
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
+from genmodels.config.targets import raise_all
 from genmodels.errors import Interrupted, UserError
 from genmodels.evaluation.scoring import in_words, score
 from genmodels.evaluation.setting import Setting
@@ -25,6 +26,7 @@ from genmodels.runs.folder import RunFolder
 from genmodels.runs.launch import launch
 from genmodels.runs.provenance import provenance
 from genmodels.runs.start_table import print_start_table, start_table
+from genmodels.runs.trial import trial_errors
 from genmodels.runs.unfinished import newest_unfinished
 from genmodels.training.checkpoint_io import read_checkpoint
 from genmodels.training.loggers import log_final
@@ -93,6 +95,8 @@ def train_from(start: Start) -> float | None:
     folder, config = start.folder, start.config
     check(config)
     parts = _try_out(config)
+    # What the model has chosen is part of the run: another version may choose otherwise.
+    config = {**config, "model": {**config["model"], **parts.module.model.chosen}}
     is_leader = global_rank() == 0
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
@@ -136,11 +140,14 @@ def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str,
 
 
 def _try_out(config: dict[str, Any]) -> Parts:
-    """Build everything and read the data, so that mistakes show before there is a run."""
+    """Build everything, read the data and try a user's own model, so that mistakes show before there is a run."""
     parts = build_parts(config)
     if global_rank() == 0:
         parts.data.prepare_data()
         parts.data.setup()
+        model = parts.module.model
+        if not type(model).__module__.startswith("genmodels."):
+            raise_all(trial_errors(model, next(iter(parts.data.val_dataloader()))))
     return parts
 
 

@@ -237,7 +237,7 @@ def test_a_bug_leaves_its_traceback(trained: Path, tmp_path: Path, monkeypatch: 
     assert (record["status"], record["error"]) == ("failed", "ZeroDivisionError: division by zero")
     written = (folder / "traceback.txt").read_text()
     assert written.startswith("Traceback")
-    assert "_conclude" in written
+    assert "score_test" in written
     train({**config, "resume": str(folder)}, folder)
     record = _json(folder / "run.json")
     assert (record["status"], record["error"]) == ("finished", None)

@@ -52,14 +52,19 @@ def resumed_config(saved: dict[str, Any], overrides: Sequence[str]) -> dict[str,
 
 
 def same_run(saved: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether a run saved with one config may go on with the other: they differ in changeable keys alone."""
-    return dict(_kept(saved)) == dict(_kept(config))
+    """Whether a run saved with one config may go on with the other: they differ in changeable keys alone.
+
+    Sizes that the config leaves to the model are in the saved one as the model has chosen them.
+    """
+    left = {name for name, value in _kept(config) if name.startswith("model.") and value is None}
+    first, second = ({n: v for n, v in _kept(one) if n not in left} for one in (saved, config))
+    return first == second
 
 
 def _kept(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in config.items():
         name = f"{path}{key}"
-        if name in ("resume", "output_dir") or f"{name}.".startswith(CHANGEABLE):
+        if name in ("resume", "output_dir", "plugins") or f"{name}.".startswith(CHANGEABLE):
             continue
         if isinstance(value, Mapping):
             yield from _kept(value, f"{name}.")
