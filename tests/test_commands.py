@@ -36,7 +36,8 @@ def test_a_path_is_relative_where_it_lies_below(tmp_path: Path, monkeypatch: pyt
 
 
 def _without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    program = "import sys; sys.modules['torch'] = None; from genmodels.__main__ import main; main()"
+    (folder / "torch.py").write_text("raise ImportError")  # what -c finds first
+    program = "from genmodels.__main__ import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
