@@ -40,7 +40,7 @@ class SweepRecord(Callback):
         overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         fixed = frozenset(o.key_or_group for o in overrides if not o.is_sweep_override())
         _begun.append(_Sweep(Path(config.hydra.sweep.dir).absolute(), fixed))
-        quoted = ",".join(f"'{key}'" for key in ())
+        quoted = ",".join(f"'{key}'" for key in sorted(fixed))
         with flag_override(config, ["struct", "readonly"], False):
             config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{quoted}]")
 
