@@ -50,7 +50,7 @@ def shell(programs: Path, tmp_path: Path) -> Shell:
 def test_the_commands_work_in_an_empty_folder(shell: Shell, programs: Path, tmp_path: Path) -> None:
     printed = shell("genmodels-train", *TINY, "trainer=cpu")
     (run,) = tmp_path.glob("outputs/nice_small-digits/*")
-    assert str(run) in printed
+    assert f"genmodels-evaluate run={run.relative_to(tmp_path)}" in printed
     assert "test/bits_per_dim" in shell("genmodels-evaluate", f"run={run}", "max_images=20")
     assert "n.png" in shell("python", "-m", "genmodels", "sample", f"run={run}", "n=4", f"out={tmp_path / 'n'}")
     assert {path.name for path in tmp_path.iterdir()} == {"outputs", "n.png", "n.npz"}
@@ -66,7 +66,7 @@ def test_several_processes_and_the_users_own_choices(shell: Shell, tmp_path: Pat
 
 
 def test_help_speaks_of_the_program_at_hand(shell: Shell) -> None:
-    for door in ("train", "evaluate", "sample"):
+    for door in ("train", "evaluate", "sample", "compare"):
         assert f"  genmodels-{door} " in shell(f"genmodels-{door}", "--help")
         assert f"  python -m genmodels {door} " in shell("python", "-m", "genmodels", door, "--help")
 
