@@ -102,7 +102,7 @@ def train_from(start: Start) -> float | None:
     if is_leader:
         folder.write_config(config)
         folder.update_record(**_beginning(folder, config, start.overrides, wandb_id, parts))
-        print_start_table(start_table(config, parts.module.model, parts.data, folder.path))
+        print_start_table(start_table(config, parts.module, parts.data, folder.path))
     with _recorded_end(folder) if is_leader else contextlib.nullcontext():
         value = _fit(config, folder, wandb_id, start.resume, parts)
         if is_leader:

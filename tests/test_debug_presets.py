@@ -63,7 +63,7 @@ def _rows(*overrides: str) -> dict[str, str]:
     config = compose(overrides)
     parts = build_parts(config)
     parts.data.setup()
-    return start_table(config, parts.module.model, parts.data, Path("outputs/x"))
+    return start_table(config, parts.module, parts.data, Path("outputs/x"))
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,16 @@ def test_the_start_table_names_what_was_chosen_and_every_optimizer() -> None:
     parts = build_parts(config)
     parts.data.setup()
     config["optimizers"] = {"critic": {"_target_": "torch.optim.SGD", "lr": 0.1}}
-    model = parts.module.model
-    model.chosen = {"num_scales": 2}
-    rows = start_table(config, model, parts.data, Path("x"))
+    parts.module.model.chosen = {"num_scales": 2}
+    rows = start_table(config, parts.module, parts.data, Path("x"))
     assert rows["chosen"] == "model.num_scales=2, from the data"
     assert rows["optimizer"] == "Adam lr=0.001, critic: SGD lr=0.1, constant"
+
+
+def test_where_a_run_logs() -> None:
+    logged = {"csv": "outputs/x", "tensorboard": "outputs/x, tensorboard", "wandb": "outputs/x, wandb"}
+    assert {choice: _rows("model=nice_small", f"logger={choice}")["run"] for choice in logged} == logged
+    assert _rows("model=nice_small", "logger.mode=online")["run"] == "outputs/x, wandb online"
 
 
 def test_the_start_table_names_the_parts_of_the_model_and_fits_a_narrow_terminal() -> None:
@@ -100,7 +105,7 @@ def test_the_start_table_names_the_parts_of_the_model_and_fits_a_narrow_terminal
     assert rows["optimizer"] == "Adam lr=0.004, constant"
     assert rows["batch"] == "128 = 2 x 64"
     assert rows["device"] == "2 processes, each on CPU, precision 32-true"
-    assert rows["run"] == "outputs/x, wandb offline"
+    assert rows["run"] == "outputs/x, wandb"
     rows["run"] = "/a/long/path" * 12
     console = Console(width=80, force_terminal=True, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     print_start_table(rows, console)

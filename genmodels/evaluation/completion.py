@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
-from genmodels.evaluation.setting import Setting, check_at_least, on
+from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
 from genmodels.models.contract import PixelByPixel, required
 from genmodels.progress_bar import progress
+from genmodels.ranges import at_least
 
 Part = Literal["top_half"]
 COLUMNS = 8  # the test image itself, then its completions
@@ -36,8 +37,8 @@ def complete(
     """
     model = setting.model
     sampler = required(model, PixelByPixel, f"complete={part}")
-    check_at_least(1, n=n)
-    check_at_least(0, temperature=temperature)
+    at_least(1, under="", n=n)
+    at_least(0, under="", temperature=temperature)
     known = _known(part, sampler.order.cpu(), type(model).__name__)
     count = max(1, n // COLUMNS)
     x, y = setting.random_test_examples(count)

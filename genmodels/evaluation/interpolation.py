@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genmodels.evaluation.setting import Setting, check_at_least, on
+from genmodels.evaluation.setting import Setting, on
 from genmodels.models.contract import Latent, required
+from genmodels.ranges import at_least
 
 STEPS = 8  # of one walk, both ends included
 
@@ -28,7 +29,7 @@ def interpolate(setting: Setting, n: int = 64) -> list[Path]:
         UserError: the model cannot encode, or there are too few test images.
     """
     model, place = required(setting.model, Latent, "interpolate=true"), setting.place
-    check_at_least(1, n=n)
+    at_least(1, under="", n=n)
     pairs = max(1, n // STEPS)
     x, y = setting.random_test_examples(2 * pairs)
     parts = torch.arange(len(x)).split(setting.batch_size)

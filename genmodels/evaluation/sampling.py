@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
-from genmodels.evaluation.setting import Setting, check_at_least, on
+from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
 from genmodels.models.contract import Model, PixelByPixel, Sampler, offered, required
 from genmodels.progress_bar import progress
+from genmodels.ranges import at_least
 
 
 def draw(
@@ -35,8 +36,8 @@ def draw(
         UserError: the model cannot sample, draws what is not of its data's kind, or the arguments do not fit it.
     """
     sampler = required(setting.model, Sampler, "sampling")
-    check_at_least(1, n=n)
-    check_at_least(0, temperature=temperature)
+    at_least(1, under="", n=n)
+    at_least(0, under="", temperature=temperature)
     y = _labels(setting.model, n, labels)
     with torch.no_grad(), setting.noise("sample"):
         samples = torch.cat([part.cpu() for part in _parts(setting, sampler, n, y, temperature, method)])

@@ -9,9 +9,10 @@ from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics import METRICS, Figure, Metric, Trained
 from genmodels.evaluation.metrics.metric import Split
-from genmodels.evaluation.setting import Setting, check_at_least
+from genmodels.evaluation.setting import Setting
 from genmodels.models.contract import Model
 from genmodels.objectives import Objective
+from genmodels.ranges import at_least
 from genmodels.runs.finished_run import Run
 
 
@@ -35,7 +36,7 @@ def score(
     Raises:
         UserError: a metric that is asked for does not exist or does not apply.
     """
-    check_at_least(1, importance_samples=importance_samples, max_images=1 if max_images is None else max_images)
+    at_least(1, under="", importance_samples=importance_samples, max_images=max_images)
     run = setting.run
     objective: Objective = build(run.config["objective"], "objective")
     chosen = chosen_metrics(metrics, setting.model, objective)

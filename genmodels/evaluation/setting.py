@@ -14,6 +14,7 @@ from genmodels.evaluation.metrics.metric import Split
 from genmodels.models.contract import Model
 from genmodels.pictures import save_grid, save_scatter
 from genmodels.randomness import generator_for, seed_for, seeded
+from genmodels.ranges import at_least
 from genmodels.runs.finished_run import Run
 
 
@@ -44,8 +45,8 @@ class Setting:
         data_dir: str | None = None,
         out: str | None = None,
     ) -> None:
-        check_at_least(1, batch_size=batch_size)
-        check_at_least(0, seed=seed)
+        at_least(1, under="", batch_size=batch_size)
+        at_least(0, under="", seed=seed)
         self.run = run
         self.batch_size = batch_size
         self.seed = seed
@@ -131,13 +132,6 @@ def chosen_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device={name} is not available here: choose auto, cpu or cuda:<number>") from error
     return device
-
-
-def check_at_least(smallest: int, **values: float) -> None:
-    """Raise UserError for the first value, passed under its own name, that is too small."""
-    for name, value in values.items():
-        if value < smallest:
-            raise UserError(f"{name} must be at least {smallest}, got {value}")
 
 
 def on(place: torch.device, y: Tensor | None) -> Tensor | None:

@@ -13,6 +13,7 @@ from torch import nn
 from genmodels.commands import typeable
 from genmodels.config.devices import process_count
 from genmodels.data import DataModule
+from genmodels.training import TrainingModule
 
 _LARGEST = 4  # parts of a model that are named
 
@@ -32,22 +33,22 @@ def print_start_table(rows: Mapping[str, str], console: Console | None = None) -
     console.print(table)
 
 
-def start_table(config: Mapping[str, Any], model: nn.Module, data: DataModule, folder: Path) -> dict[str, str]:
+def start_table(config: Mapping[str, Any], module: TrainingModule, data: DataModule, folder: Path) -> dict[str, str]:
     """Title and text of every row: model, data, batch, length of training, optimiser, device and where the run logs.
 
     Args:
         config: checked, plain containers.
-        model: as built from it.
+        module: as built from it.
         data: read already.
         folder: of the run.
     """
-    rows = {"model": _model(model)}
-    if chosen := getattr(model, "chosen", None):
+    rows = {"model": _model(module.model)}
+    if chosen := module.model.chosen:
         rows["chosen"] = ", ".join(f"model.{key}={value}" for key, value in chosen.items()) + ", from the data"
     return rows | {
         "data": _data(data),
         "batch": _batch(config["trainer"], data.batch_size),
-        "training": _length(config["trainer"], len(data.train_dataloader())),
+        "training": _length(config["trainer"], len(data.train_dataloader()) if module.automatic_optimization else None),
         "optimizer": _optimizer(config),
         "device": _device(config["trainer"]),
         "run": _log(config["logger"], folder),
@@ -81,7 +82,12 @@ def _batch(trainer: Mapping[str, Any], batch_size: int) -> str:
     return f"{batch_size}" if accumulated == 1 else f"{batch_size * accumulated} = {accumulated} x {batch_size}"
 
 
-def _length(trainer: Mapping[str, Any], batches: int) -> str:
+def _length(trainer: Mapping[str, Any], batches: int | None) -> str:
+    """Of `batches` an epoch; None: how many of them make a step is for the module to know."""
+    if batches is None:
+        limits = {"steps": trainer.get("max_steps", -1), "epochs": trainer.get("max_epochs") or -1}
+        told = [f"{limit:,} {unit}" for unit, limit in limits.items() if limit != -1]
+        return " or ".join(told) or "without end"
     limit = trainer.get("limit_train_batches")
     if limit is not None:
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
@@ -120,4 +126,5 @@ def _device(trainer: Mapping[str, Any]) -> str:
 
 def _log(logger: Mapping[str, Any], folder: Path) -> str:
     mode = logger.get("mode")
-    return typeable(folder) + ("" if mode in (None, "disabled") else f", wandb {mode}")
+    wandb = [] if mode == "disabled" else ["wandb" if mode is None else f"wandb {mode}"]
+    return ", ".join([typeable(folder), *wandb, *(["tensorboard"] if logger.get("tensorboard") else [])])
