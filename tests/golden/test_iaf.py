@@ -10,15 +10,17 @@ from genmodels.models import IAF
 from golden.fixed import filled, images
 from golden.made_network import State, log_normal, logit_of_pixels, made
 
-LAYERS = 3
-
 
 def _data(
-    w: State, u: Tensor, activation: Callable[[Tensor], Tensor] = torch.relu, context: Tensor | None = None
+    w: State,
+    u: Tensor,
+    layers: int,
+    activation: Callable[[Tensor], Tensor] = torch.relu,
+    context: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """x of noise u, and log p(x). Layer 0 acts last; it and every second one have the natural order."""
     log_p = log_normal(u)
-    for layer in reversed(range(LAYERS)):
+    for layer in reversed(range(layers)):
         order = list(range(u.shape[1]))[:: -1 if layer % 2 else 1]
         net = f"bijection.bijections.{layer}.bijection.net"
         mean, log_variance = made(w, net, u, order, activation, context=context).unbind(dim=1)
@@ -27,23 +29,23 @@ def _data(
     return u, log_p
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_vectors(activation: str) -> None:
-    model = filled(IAF((4,), None, num_layers=LAYERS, width=7, activation=activation))  # type: ignore[arg-type]
+@pytest.mark.parametrize(("layers", "activation"), [(2, "relu"), (3, "tanh")])
+def test_vectors(layers: int, activation: str) -> None:
+    model = filled(IAF((4,), None, num_layers=layers, width=7, activation=activation))  # type: ignore[arg-type]
     w, function = model.state_dict(), getattr(torch, activation)
     torch.manual_seed(3)
     drawn, log_p = model.sample_with_log_prob(5)
     torch.manual_seed(3)
-    x, expected = _data(w, torch.randn(5, 4, dtype=torch.float64), function)
+    x, expected = _data(w, torch.randn(5, 4, dtype=torch.float64), layers, function)
     torch.testing.assert_close(drawn, x, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(log_p, expected, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(model.log_prob(x), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_classes() -> None:
-    model = filled(IAF((4,), None, num_layers=LAYERS, width=7, conditional=True, num_classes=3))
+    model = filled(IAF((4,), None, num_layers=2, width=7, conditional=True, num_classes=3))
     u, y = torch.sin(torch.arange(12, dtype=torch.float64)).view(3, 4), torch.tensor([2, 0, 1])
-    x, expected = _data(model.state_dict(), u, context=torch.eye(3, dtype=torch.float64)[y])
+    x, expected = _data(model.state_dict(), u, 2, context=torch.eye(3, dtype=torch.float64)[y])
     torch.testing.assert_close(model.decode(u, y), x, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(model.log_prob(x, y), expected, rtol=1e-9, atol=1e-9)
 
