@@ -61,6 +61,7 @@ LIMIT = Range(low=1, also=(-1,), remark=" for no limit")
 BATCHES = Range(low=0, fraction=True)
 
 # By key; a callback's and an optimiser's own name is left out of the path. Where a key is not named, its place decides.
+# Models know the ranges of their own sizes.
 RANGES = {
     "seed": SEED,
     "n": COUNT,
@@ -70,7 +71,9 @@ RANGES = {
     "batch_size": COUNT,
     "labels": FROM_ZERO,
     "evaluation": COUNT,
-    "model": FROM_ZERO,
+    "model.shape": COUNT,
+    "model.levels": Range(low=2),
+    "model.num_classes": FROM_ZERO,
     "objective": FROM_ZERO,
     "data": FROM_ZERO,
     "data.shape": COUNT,
