@@ -60,8 +60,8 @@ SEED = Range(low=0, high=2**32 - 1)
 LIMIT = Range(low=1, also=(-1,), remark=" for no limit")
 BATCHES = Range(low=0, fraction=True)
 
-# By key; a callback's and an optimiser's own name is left out of the path. Where a key is not named, its place decides.
-# Models know the ranges of their own sizes.
+# By place and last name: "callbacks.decay" is callbacks.ema.decay. Where a name is not listed, its place decides; models
+# know the ranges of their own sizes.
 RANGES = {
     "seed": SEED,
     "n": COUNT,
@@ -157,7 +157,6 @@ def _is_number(value: Any) -> bool:
 
 def _range(path: str) -> Range:
     place, *names = path.split(".")
-    if place in ("callbacks", "optimizers"):
-        names = names[1:]
     place = "optimizer" if place == "optimizers" else place
-    return RANGES.get(".".join((place, *names)), RANGES.get(place, FINITE))
+    keys = (f"{place}.{names[-1]}" if names else place, place)
+    return next((RANGES[key] for key in keys if key in RANGES), FINITE)
