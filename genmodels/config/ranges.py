@@ -60,7 +60,7 @@ SEED = Range(low=0, high=2**32 - 1)
 LIMIT = Range(low=1, also=(-1,), remark=" for no limit")
 BATCHES = Range(low=0, fraction=True)
 
-# By place and last name: "callbacks.decay" is callbacks.ema.decay. Where a name is not listed, its place decides; models
+# By place and last name: "callbacks.decay" is callbacks.ema.decay. Where a name is not listed its place decides; models
 # know the ranges of their own sizes.
 RANGES = {
     "seed": SEED,
