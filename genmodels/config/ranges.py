@@ -60,7 +60,8 @@ SEED = Range(low=0, high=2**32 - 1)
 LIMIT = Range(low=1, also=(-1,), remark=" for no limit")
 BATCHES = Range(low=0, fraction=True)
 
-# By key; a callback's and an optimiser's own name is left out of the path. Where a key is not named, its place decides.
+# By place and last name: "callbacks.decay" is callbacks.ema.decay. Where a name is not listed its place decides; models
+# know the ranges of their own sizes.
 RANGES = {
     "seed": SEED,
     "n": COUNT,
@@ -70,7 +71,9 @@ RANGES = {
     "batch_size": COUNT,
     "labels": FROM_ZERO,
     "evaluation": COUNT,
-    "model": FROM_ZERO,
+    "model.shape": COUNT,
+    "model.levels": Range(low=2),
+    "model.num_classes": FROM_ZERO,
     "objective": FROM_ZERO,
     "data": FROM_ZERO,
     "data.shape": COUNT,
@@ -154,7 +157,6 @@ def _is_number(value: Any) -> bool:
 
 def _range(path: str) -> Range:
     place, *names = path.split(".")
-    if place in ("callbacks", "optimizers"):
-        names = names[1:]
     place = "optimizer" if place == "optimizers" else place
-    return RANGES.get(".".join((place, *names)), RANGES.get(place, FINITE))
+    keys = (f"{place}.{names[-1]}" if names else place, place)
+    return next((RANGES[key] for key in keys if key in RANGES), FINITE)

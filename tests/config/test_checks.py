@@ -105,6 +105,6 @@ def test_combinations_that_cannot_be(overrides: list[str], sentence: str) -> Non
 
 
 def test_values_that_a_constructor_refuses_are_mistakes() -> None:
-    node = compose(["optimizer=adamax_glow", "optimizer.lr=-0.1"])["optimizer"] | {"_partial_": False}
+    node = compose(["optimizer=adamax_glow", "optimizer.lr=-0.1"])["optimizer"]
     with pytest.raises(UserError, match="optimizer: lr and eps must not be negative"):
-        build(node, "optimizer", params=[])
+        build(node, "optimizer")([])

@@ -58,7 +58,11 @@ def test_every_number_has_a_range(overrides: list[str]) -> None:
                     check(_with(config, key, value))
                 continue
             sentences = _told(_with(config, key, value))
-            assert any(sentence.startswith(f"{key} must ") for sentence in sentences), (key, value, sentences)
+            assert any(sentence.startswith((f"{key} must ", f"{key}=")) for sentence in sentences), (
+                key,
+                value,
+                sentences,
+            )
 
 
 OUTSIDE = [

@@ -14,9 +14,9 @@ from command_line import ROOT, Done, run_program
 from torch import nn
 from torch.optim import Adam
 
+from genmodels import models
 from genmodels.config.checks import check
 from genmodels.config.compose import compose
-from genmodels.config.places import Place
 from genmodels.config.targets import build, place_of, resolve
 from genmodels.errors import UserError
 from genmodels.experiment import train
@@ -206,15 +206,19 @@ def test_a_module_that_is_not_allowed_is_not_even_imported() -> None:
     assert "antigravity" not in sys.modules
 
 
-def test_what_comes_out_is_checked_too() -> None:
+def test_what_comes_out_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A class may make another's instance."""
 
-    class Sly:
+    class Sly(models.Model):
         def __new__(cls) -> Any:
-            return dict.__new__(dict)
+            return {}
 
-    assert not Place((Sly,)).fits(Sly())
-    assert Place((Sly,)).takes(Sly)
+    Sly.__module__ = "genmodels.models.sly"
+    monkeypatch.setattr(models, "Sly", Sly, raising=False)
+    with pytest.raises(
+        UserError, match=r"^model\._target_ has made a dict, and a genmodels\.models\.Model belongs there"
+    ):
+        build({"_target_": "genmodels.models.Sly"}, "model")
 
 
 @pytest.mark.parametrize("text", ["${oc.env:HOME}", "x${seed}", "\\${seed}", "???"])
