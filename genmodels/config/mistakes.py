@@ -20,7 +20,6 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genmodels.commands import command
 from genmodels.config.compose import compose_unresolved, group_names
-from genmodels.config.nodes import unknown_key
 from genmodels.errors import UserError, nearest
 
 _OS_SENTENCES = {
@@ -99,6 +98,8 @@ def _composition(error: Exception, config_name: str, arguments: Iterable[str]) -
 
 def _unknown_override(key: str, config_name: str, arguments: Iterable[str]) -> str:
     """Name the nearest key to the right of the part of `key` that exists."""
+    from genmodels.config.nodes import unknown_key  # torch's classes are among what it knows: it takes its time
+
     choices = _group_choices(arguments) if config_name == "config" else []  # only training has groups
     here: Any = OmegaConf.to_container(compose_unresolved(choices, config_name))
     parts = re.split(r"[./]", key)
