@@ -11,6 +11,7 @@ from genmodels.config.compose import compose
 from genmodels.config.targets import build
 from genmodels.evaluation.completion import complete
 from genmodels.evaluation.sampling import draw
+from genmodels.evaluation.setting import Setting
 from genmodels.experiment import train
 from genmodels.runs.finished_run import Run, load_run
 
@@ -61,7 +62,7 @@ def test_completions_keep_the_top_half_of_test_images(finished: Path, capsys: py
 def test_only_what_is_drawn_first_can_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(compose(["model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv"]), tmp_path)
     said = run_program("sample", f"run={tmp_path}", "complete=top_half", capture=capsys).mistake
-    assert "needs an autoregressive model" in said
+    assert said == "complete=top_half needs an autoregressive model of images (order, sample), and NICE is none"
 
 
 def test_a_part_that_is_drawn_among_the_rest_cannot_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +87,7 @@ def by_class(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_samples_take_the_classes_in_turn_and_the_temperature(by_class: Run, tmp_path: Path) -> None:
-    _, arrays = draw(by_class, n=12, temperature=0.0, batch_size=5, out=str(tmp_path / "drawn"))
+    _, arrays = draw(Setting(by_class, batch_size=5, out=str(tmp_path / "drawn")), n=12, temperature=0.0)
     drawn, labels = (np.load(arrays)[key] for key in ("samples", "labels"))
     assert labels.tolist() == [*range(10), 0, 1]
     expected = by_class.model.sample(10, torch.arange(10), temperature=0.0).numpy()
@@ -95,7 +96,7 @@ def test_samples_take_the_classes_in_turn_and_the_temperature(by_class: Run, tmp
 
 
 def test_completions_take_the_class_of_the_image_and_the_temperature(by_class: Run, tmp_path: Path) -> None:
-    _, arrays = complete(by_class, "top_half", n=24, temperature=0.0, out=str(tmp_path / "drawn"))
+    _, arrays = complete(Setting(by_class, out=str(tmp_path / "drawn")), "top_half", n=24, temperature=0.0)
     drawn, labels = (torch.from_numpy(np.load(arrays)[key]) for key in ("samples", "labels"))
     known = (torch.arange(8) < 4)[:, None].expand(8, 8)
     expected = by_class.model.sample(24, labels, temperature=0.0, given=drawn, known=known)

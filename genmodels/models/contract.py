@@ -5,6 +5,7 @@ Every model is a `Model`. Beyond that a family offers some of the capabilities b
 they meet, `contract_errors` holds an object against them before training, with the user's words.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -149,15 +150,17 @@ class AdversarialPair(Protocol):
         """Shapes: [B, *shape] -> [B]; larger for what looks real."""
 
 
-CAPABILITIES: tuple[type, ...] = (
-    Density,
-    Sampler,
-    Latent,
-    Invertible,
-    SampledDensity,
-    SetStatistics,
-    AdversarialPair,
-)
+CAPABILITIES: dict[type, str] = {
+    Density: "a model with a density",
+    Sampler: "a model that can be drawn from",
+    PixelByPixel: "an autoregressive model of images",
+    Latent: "a model with latents",
+    Invertible: "an invertible model",
+    SampledDensity: "a model that draws together with its density",
+    SetStatistics: "a model with statistics of the whole set",
+    AdversarialPair: "a generator with its critic",
+}
+"""Each capability in a user's words."""
 
 C = TypeVar("C")
 
@@ -165,7 +168,8 @@ C = TypeVar("C")
 def offered(model: nn.Module, capability: type[C]) -> C | None:
     """`model` as what offers the capability, None if it does not."""
     # Not isinstance: from Python 3.12 on that overlooks a module's parameters, buffers and submodules.
-    return cast(C, model) if all(hasattr(model, member) for member in _members(capability)) else None
+    has_all = all(hasattr(model, member) for member in _MEMBERS[capability])
+    return cast(C, model) if has_all and _can_be_called((type(model), capability)) else None
 
 
 def required(model: nn.Module, capability: type[C], asker: str) -> C:
@@ -179,8 +183,8 @@ def required(model: nn.Module, capability: type[C], asker: str) -> C:
     """
     found = offered(model, capability)
     if found is None:
-        needed = ", ".join(_members(capability))
-        raise UserError(f"{asker} needs a model that offers {needed}, and {type(model).__name__} does not")
+        members = ", ".join(_MEMBERS[capability])
+        raise UserError(f"{asker} needs {CAPABILITIES[capability]} ({members}), and {type(model).__name__} is none")
     return found
 
 
@@ -197,13 +201,14 @@ def contract_errors(model: nn.Module) -> Iterator[str]:
         if not hasattr(model, attribute):
             yield f"{name} does not set self.{attribute}: it has to be the data's"
     for capability in CAPABILITIES:
-        if any(hasattr(model, member) for member in _methods(capability)):
+        # That draws by `sample` as others do, and `order` may be a name for something else.
+        if capability is not PixelByPixel and any(hasattr(model, member) for member in _methods(capability)):
             yield from _capability_errors(model, capability)
 
 
 def _capability_errors(model: nn.Module, capability: type) -> Iterator[str]:
     name = type(model).__name__
-    for member in _members(capability):
+    for member in _MEMBERS[capability]:
         promised = getattr(capability, member, None)
         if not hasattr(model, member):
             yield f"{name} does not set {member}: a {capability.__name__} has it"
@@ -212,6 +217,17 @@ def _capability_errors(model: nn.Module, capability: type) -> Iterator[str]:
             if lacking:
                 takes = ", ".join(list(inspect.signature(promised).parameters)[1:])
                 yield f"{name}.{member} does not take {', '.join(lacking)}: its arguments have to be ({takes})"
+
+
+@functools.cache
+def _can_be_called(pair: tuple[type, type]) -> bool:
+    """Whether the methods of a class take what a capability promises; submodules, which no class has, are left out."""
+    model, capability = pair
+    return not any(
+        _lacking(getattr(model, method), getattr(capability, method))
+        for method in _methods(capability)
+        if hasattr(model, method)
+    )
 
 
 def _lacking(method: Callable[..., Any], promised: Callable[..., Any]) -> list[str]:
@@ -223,10 +239,13 @@ def _lacking(method: Callable[..., Any], promised: Callable[..., Any]) -> list[s
 
 
 def _methods(capability: type) -> list[str]:
-    return [member for member in _members(capability) if callable(getattr(capability, member, None))]
+    return [member for member in _MEMBERS[capability] if callable(getattr(capability, member, None))]
 
 
 def _members(capability: type) -> list[str]:
     parts = [part for part in capability.__mro__ if issubclass(part, Protocol) and part is not Protocol]
     names = {name for part in parts for name in (*vars(part), *inspect.get_annotations(part))}
     return sorted(name for name in names if not name.startswith("_"))
+
+
+_MEMBERS = {capability: _members(capability) for capability in CAPABILITIES}

@@ -35,5 +35,5 @@ def test_vectors_in_nats() -> None:
 
 
 def test_a_model_without_density_is_refused() -> None:
-    with pytest.raises(UserError, match="objective=nll needs a model that offers exact, log_prob, and Model does not"):
+    with pytest.raises(UserError, match=r"nll needs a model with a density \(exact, log_prob\), and Model is none"):
         NegativeLogLikelihood().check(Model())

@@ -110,7 +110,7 @@ def test_data_that_is_no_density_is_refused() -> None:
 
 
 def test_models_that_draw_no_points_are_refused() -> None:
-    with pytest.raises(UserError, match="needs a model that offers sample_with_log_prob, and Model does not"):
+    with pytest.raises(UserError, match="a model that draws together with its density"):
         ReverseKL("u1").check(Model())
     with pytest.raises(UserError, match="needs a flow on the plane"):
         ReverseKL("u1").check(PlanarFlow((3,), None, 1))
