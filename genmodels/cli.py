@@ -55,8 +55,10 @@ def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Ca
             except Exception as error:
                 raise _JobEnded from error
             finally:
-                with contextlib.suppress(OSError):
-                    Path(HydraConfig.get().runtime.output_dir).rmdir()  # only where nothing has come of it
+                folder = Path(HydraConfig.get().runtime.output_dir)
+                if folder != Path.cwd():  # where the door that makes no folder of its own was started
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()  # only where nothing has come of it
 
         program = hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(job)
 

@@ -27,6 +27,11 @@ class Interrupted(Exception):
     """
 
 
+def printable(text: str) -> str:
+    """`text` with every character escaped that a terminal would obey instead of showing; line ends are kept."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` was most likely meant to be, or None when nothing is close."""
     found = difflib.get_close_matches(word, [str(candidate) for candidate in candidates], n=1, cutoff=0.6)

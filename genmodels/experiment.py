@@ -12,11 +12,11 @@ from typing import Any
 
 from genmodels import plugins
 from genmodels.commands import command, typeable
-from genmodels.config.checks import check
+from genmodels.config.checks import check, check_saved
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
 from genmodels.config.targets import raise_all
-from genmodels.errors import Interrupted, UserError
+from genmodels.errors import Interrupted, UserError, printable
 from genmodels.evaluation.scoring import in_words, score
 from genmodels.evaluation.setting import Setting
 from genmodels.files import write_text
@@ -86,6 +86,7 @@ def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
     folder = RunFolder.existing(config["resume"], "resume")
     saved = folder.read_config()
     config = resumed_config(saved, overrides) | {"plugins": config.get("plugins")}
+    check_saved(config)
     _check_resumable(folder, saved, config)
     return Start(folder, config, True, tuple(overrides))
 
@@ -98,6 +99,7 @@ def train_from(start: Start) -> float | None:
     # What the model has chosen is part of the run: another version may choose otherwise.
     config = {**config, "model": {**config["model"], **parts.module.model.chosen}}
     is_leader = global_rank() == 0
+    folder.keep_inside(*folder.written)
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
         folder.write_config(config)
@@ -164,7 +166,7 @@ def _beginning(
     """Entries of run.json when a run starts or goes on; what earlier parts ran with is kept under `earlier`."""
     before = folder.read_record()
     now = {"started": _now(), "overrides": list(overrides), **provenance(folder.path)}
-    earlier = [*before.get("earlier", []), {key: before[key] for key in now if key in before}] if before else []
+    earlier = [*(before.get("earlier") or []), {key: before[key] for key in now if key in before}] if before else []
     return {
         "name": config["name"],
         "status": "running",
@@ -222,11 +224,11 @@ def _conclude(folder: RunFolder) -> None:
         ("run", folder.path),
     ):
         if path is not None and path.exists():
-            print(f"{title:<9} {typeable(path)}")
+            print(f"{title:<9} {printable(typeable(path))}")
     print(f"next      {command('evaluate')} run={typeable(folder.path)}")
     print(f"          {command('sample')} run={typeable(folder.path)}")
     if hint := sync_hint(folder.path):
-        print(f"          {hint}")
+        print(f"          {printable(hint)}")
 
 
 def _one_line(error: Exception) -> str:

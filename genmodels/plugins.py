@@ -109,8 +109,13 @@ def way_in(name: str) -> str:
     return f": if you trust the package {package}, add plugins=[{package}] on the command line"
 
 
-def public_name(thing: type) -> str:
-    """The name by which a user imports a class: that of the room's face for one of ours."""
+def is_users(thing: Any) -> bool:
+    """Whether a class or function is defined in an allowed package."""
+    return is_allowed(f"{getattr(thing, '__module__', '')}.")
+
+
+def public_name(thing: Any) -> str:
+    """The name by which a user imports a class or function: that of the room's face for one of ours."""
     module = thing.__module__
     return f"{'.'.join(module.split('.')[:2]) if module.startswith('genmodels.') else module}.{thing.__name__}"
 
@@ -123,6 +128,8 @@ def _package_of(name: str) -> str | None:
 def _import_package(name: str, key: str) -> None:
     if not all(part.isidentifier() for part in name.split(".")):
         raise UserError(f"{key} takes names of packages as Python imports them, such as my_package, got {name!r}")
+    if name.partition(".")[0] in _NOT_A_USERS:
+        raise UserError(f"{key}={name} is a package that comes with Python or genmodels: give yours another name")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
@@ -136,11 +143,11 @@ def _import(module: str, named: str, missing: str) -> None:
     except (Exception, SystemExit) as error:  # whatever a user's module does while it is read
         if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
             raise UserError(f"{named}: {missing}") from error
-        raise UserError(f"{named}: {module} cannot be imported: {_in_one_line(error)}") from error
+        raise UserError(f"{named}: {module} cannot be imported: {in_one_line(error)}") from error
 
 
-def _in_one_line(error: BaseException) -> str:
-    """The error's type and message with the file and line that raised it."""
+def in_one_line(error: BaseException) -> str:
+    """What a user's code has raised: type and message with the file and line."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
     if isinstance(error, SyntaxError) or len(own) < 2:  # the first is our own

@@ -20,7 +20,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genmodels.commands import command
 from genmodels.config.compose import compose_unresolved, group_names
-from genmodels.errors import UserError, nearest
+from genmodels.errors import UserError, nearest, printable
 
 _OS_SENTENCES = {
     errno.ENOSPC: "the disk is full",
@@ -29,15 +29,23 @@ _OS_SENTENCES = {
     errno.EACCES: "permission denied",
 }
 
+# What torch says on the CPU and on GPUs, and of sizes that no address reaches.
+_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|Storage size calculation overflowed", re.IGNORECASE)
+
 
 def sentence_for(error: BaseException, config_name: str, arguments: Iterable[str] = ()) -> str | None:
-    """What to tell the user about `error`; None if it is no mistake of theirs but a bug.
+    """What to tell the user about `error`, fit for a terminal; None if it is no mistake of theirs but a bug.
 
     Args:
         error: what ended the run.
         config_name: the front door's primary config, whose keys suggest what a misspelt one was meant to be.
         arguments: as typed; suggestions fit the options that they choose.
     """
+    sentence = _sentence(error, config_name, arguments)
+    return None if sentence is None else printable(sentence)  # it may quote a stranger's file
+
+
+def _sentence(error: BaseException, config_name: str, arguments: Iterable[str]) -> str | None:
     if isinstance(error, UserError):
         return str(error) if config_name == "config" else error.of_a_run
     if isinstance(error, OmegaConfBaseException):
@@ -58,8 +66,9 @@ def _machine(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in _OS_SENTENCES:
         place = f": {error.filename}" if error.filename else ""
         return f"{_OS_SENTENCES[error.errno]}{place}"
-    if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
-        return f"out of memory: make data.batch_size or the model smaller ({str(error).splitlines()[0]})"
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error))):
+        first = str(error).partition("\n")[0] or type(error).__name__
+        return f"out of memory: make data.batch_size or the model smaller ({first})"
     return None
 
 

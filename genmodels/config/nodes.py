@@ -11,6 +11,8 @@ from genmodels.config.places import Place
 from genmodels.config.targets import control_errors, is_node, nested, place_of, resolve
 from genmodels.errors import UserError, nearest
 
+_SHOWN = 200  # characters of a value that a message quotes
+
 
 def argument_errors(
     target: Callable[..., Any],
@@ -58,7 +60,8 @@ def _value_errors(value: Any, hint: Any, path: str, place: Place | None) -> Iter
         return
     yield from _object_errors(value, hint, path, place)
     if not is_node(value) and not matches(value, hint):
-        yield f"{path} must be {describe(hint)}, got {_show(value)}"
+        way = f": write {path}=[{value}]" if isinstance(value, str | int) and matches([value], hint) else ""
+        yield f"{path} must be {describe(hint)}, got {_show(value)}{way}"
 
 
 def _dataclass_among(hint: Any) -> type | None:
@@ -100,7 +103,8 @@ def _show(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if isinstance(value, str) else str(value)
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
 
 
 def _parameters_of(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:

@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
 from genmodels import plugins
 from genmodels.config.hints import element_hint, type_hints
 from genmodels.config.places import Buildable, Place, nested_place, place_at
@@ -160,8 +162,14 @@ def raise_all(errors: Iterable[str]) -> None:
 def _call(target: Buildable, place: Place, path: str, /, *arguments: Any, **named: Any) -> Any:
     try:
         built = target(*arguments, **named)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
+    except UserError:
+        raise
+    except (ValueError, MisconfigurationException) as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
+    except Exception as error:
+        if not plugins.is_users(target):
+            raise
+        raise UserError(f"{path}: {plugins.public_name(target)} fails: {plugins.in_one_line(error)}") from error
     if not place.fits(built):
         raise UserError(f"{path}._target_ has made a {type(built).__name__}, and a {_kinds(place)} belongs there")
     _hold_to_contract(built)

@@ -131,9 +131,9 @@ class DataModule(pl.LightningDataModule):
 
     def _read(self, part: str) -> None:
         examples = self.source.read(part)
+        self._check_examples(examples)
         if self.num_classes is None:
             examples = Examples(examples.x, None, examples.rows)
-        self._check_examples(examples)
         self._parts[part] = examples if part == "train" else self._for_evaluation(examples, part)
 
     def _for_evaluation(self, examples: Examples, part: str) -> Examples:
@@ -200,7 +200,11 @@ class DataModule(pl.LightningDataModule):
             raise UserError(f"data.validation={self.validation} must say how many of {self.name}'s training examples.")
 
     def _check_examples(self, examples: Examples) -> None:
-        """The files against the configuration."""
+        """The files against the configuration, and what a user's own source gives against what it says."""
+        if not isinstance(examples, Examples):
+            raise UserError(
+                f"{self.name}.read has to give genmodels.data.Examples, and gives a {type(examples).__name__}."
+            )
         if not len(examples):
             raise UserError(f"{self.name} has no examples in {self.source.root.absolute()}.")
         if not examples.in_memory and (self.device_resident or self.binarize):
@@ -209,14 +213,23 @@ class DataModule(pl.LightningDataModule):
         dtype = torch.float32 if self.source.levels is None else torch.uint8
         if x.dtype is not dtype:
             raise UserError(f"{self.name} must give examples of {dtype}, and gives {x.dtype}.")
+        if isinstance(examples.x, torch.Tensor) and not _in_range(examples.x, self.source.levels):
+            values = "finite numbers" if self.source.levels is None else f"values of 0 to {self.source.levels - 1}"
+            raise UserError(f"{self.name} must give {values} only, and gives others.")
         if tuple(x.shape[1:]) != self.shape:
             raise UserError(f"data.shape={list(self.shape)} does not fit {self.name}, which has {list(x.shape[1:])}.")
         if self.num_classes is None:
             return
         if y is None or examples.y is None:
             raise UserError(f"{self.name} has no labels: data.num_classes must be null.")
+        if len(examples.y) != len(examples.x):
+            raise UserError(f"{self.name} gives {len(examples.x)} examples and {len(examples.y)} labels.")
         if int(examples.y.max()) >= self.num_classes:
             raise UserError(f"data.num_classes={self.num_classes} is less than the classes of {self.name}.")
+
+
+def _in_range(x: torch.Tensor, levels: int | None) -> bool:
+    return bool(x.isfinite().all()) if levels is None else int(x.max()) < levels
 
 
 def _possible_levels(native: int) -> list[int]:

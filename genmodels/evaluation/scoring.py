@@ -53,6 +53,9 @@ def score(
     figures = {}
     for metric in chosen:
         figure = metric.measure(trained)
+        if not isinstance(figure, Figure):
+            name = plugins.public_name(type(metric))
+            raise UserError(f"{name}.measure has to give a Figure, and gives a {type(figure).__name__}")
         name = f"{split}/{figure.name}"
         entry = asdict(figure) | {
             "split": split,
@@ -85,7 +88,11 @@ def chosen_metrics(names: Sequence[str] | None, model: Model, objective: Objecti
 
 def _metric(name: str) -> Metric:
     if "." in name:
-        return plugins.resolve(name, Metric, "metrics")()
+        found = plugins.resolve(name, Metric, "metrics")
+        try:
+            return found()
+        except Exception as error:  # whatever a user's class does
+            raise UserError(f"metrics={name} cannot be built: {plugins.in_one_line(error)}") from error
     if name not in METRICS:
         raise UserError(f"metrics=[{name}]: there is no such metric; there is {', '.join(METRICS)}")
     return METRICS[name]()

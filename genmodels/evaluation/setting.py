@@ -11,6 +11,7 @@ from genmodels.config.targets import build
 from genmodels.data import BatchLoader, DataModule, EpochSampler
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.metric import Split
+from genmodels.files import replacing
 from genmodels.models.contract import Model
 from genmodels.pictures import save_grid, save_scatter
 from genmodels.randomness import generator_for, seed_for, seeded
@@ -97,11 +98,10 @@ class Setting:
         Returns: the files.
         """
         path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
         arrays, picture = path.with_name(f"{path.name}.npz"), path.with_name(f"{path.name}.png")
-        np.savez_compressed(
-            arrays, samples=samples.numpy(), labels=np.array([]) if labels is None else labels.cpu().numpy()
-        )
+        kinds = np.array([]) if labels is None else labels.cpu().numpy()
+        with replacing(arrays) as file:
+            np.savez_compressed(file, samples=samples.numpy(), labels=kinds)
         levels = self.model.levels
         if levels is not None and samples.shape[1] in (1, 3):
             save_grid(samples, levels, picture, columns)
@@ -113,6 +113,7 @@ class Setting:
 
     def _path(self, name: str) -> Path:
         if self._out is None:
+            self.run.folder.keep_inside(self.run.folder.samples)
             return self.run.folder.samples / name
         out = Path(self._out)
         return out.with_suffix("") if out.suffix in (".png", ".npz") else out

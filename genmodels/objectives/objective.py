@@ -8,12 +8,14 @@ from torch import Tensor
 
 from genmodels.models.contract import Model
 
+Direction = Literal["lower", "higher"]
+
 
 class Selection(NamedTuple):
     """The validation figure that selects weights: logged as `val/<name>`."""
 
     name: str
-    direction: Literal["lower", "higher"] = "lower"  # which is better
+    direction: Direction = "lower"  # which is better
 
 
 class Objective(ABC):

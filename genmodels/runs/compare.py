@@ -7,8 +7,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from genmodels.errors import UserError
-from genmodels.runs.folder import RunFolder, read_json
+from genmodels.errors import UserError, printable
+from genmodels.runs.folder import RunFolder
 from genmodels.runs.tables import in_short
 
 _RECORDED = ("status", "parameters", "steps", "wall_time_seconds", "images_per_second")
@@ -23,7 +23,8 @@ def compare_runs(paths: Sequence[str]) -> Table:
     if len(paths) < 2:
         raise UserError("runs needs two run folders or more: runs=[<folder>,<folder>]")
     folders = [RunFolder.existing(path, "runs") for path in paths]
-    table = Table("", *(f"{f.path.parent.name}/{f.path.name}" for f in folders), box=box.SIMPLE_HEAD)
+    names = [printable(f"{f.path.parent.name}/{f.path.name}") for f in folders]
+    table = Table("", *names, box=box.SIMPLE_HEAD)
     for column in table.columns:
         column.overflow = "fold"
     configs = [dict(_leaves(folder.read_config())) for folder in folders]
@@ -32,7 +33,7 @@ def compare_runs(paths: Sequence[str]) -> Table:
     records = [folder.read_record() for folder in folders]
     _add(table, [{key: _text(record[key]) for key in _RECORDED if key in record} for record in records])
     table.add_section()
-    _add(table, [{name: in_short(entry) for name, entry in read_json(f.metrics).items()} for f in folders])
+    _add(table, [{name: in_short(entry) for name, entry in f.read_metrics().items()} for f in folders])
     return table
 
 
@@ -40,7 +41,7 @@ def _add(table: Table, columns: Sequence[Mapping[str, str]], only_different: boo
     for key in dict.fromkeys(key for column in columns for key in column):
         values = [column.get(key, "") for column in columns]
         if not only_different or len(set(values)) > 1:
-            table.add_row(key, *values)
+            table.add_row(*map(printable, (key, *values)))
 
 
 def _leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

@@ -58,23 +58,42 @@ def load_run(path: str | Path, which: Literal["best", "last"] = "best", key: str
     if not file.exists():
         raise UserError(f"{key}={path} has no checkpoint yet: {file} does not exist")
     checkpoint = read_checkpoint(file)
-    average = _average(checkpoint)
-    raw = {name.removeprefix(_PREFIX): v for name, v in checkpoint["state_dict"].items() if name.startswith(_PREFIX)}
+    average = _average(checkpoint, file)
+    raw = {name.removeprefix(_PREFIX): v for name, v in _raw(checkpoint, file).items() if name.startswith(_PREFIX)}
     model = build(config["model"], "model")
     try:
         model.load_state_dict({**raw, **average})
     except RuntimeError as error:
         reason = _first_reason(error)
         raise UserError(f"{file} does not fit the model of {folder.path}/config.yaml: {reason}") from error
-    return Run(folder, config, model.eval(), "ema" if average else "raw", file, int(checkpoint["global_step"]))
+    return Run(folder, config, model.eval(), "ema" if average else "raw", file, checkpoint["global_step"])
 
 
-def _average(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+def _raw(checkpoint: Any, file: Path) -> dict[str, Tensor]:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("global_step"), int):
+        raise _no_run(file)
+    return _tensors(checkpoint.get("state_dict"), file)
+
+
+def _average(checkpoint: Any, file: Path) -> dict[str, Tensor]:
     """The EMA callback's weights by the model's own names, empty if there are none. Buffers are not among them."""
-    for state in checkpoint.get("callbacks", {}).values():
+    states = checkpoint.get("callbacks", {}) if isinstance(checkpoint, dict) else None
+    if not isinstance(states, dict):
+        raise _no_run(file)
+    for state in states.values():
         if isinstance(state, dict) and state.get("average"):
-            return state["average"]
+            return _tensors(state["average"], file)
     return {}
+
+
+def _tensors(found: Any, file: Path) -> dict[str, Tensor]:
+    if isinstance(found, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+        return found
+    raise _no_run(file)
+
+
+def _no_run(file: Path) -> UserError:
+    return UserError(f"{file} is not the checkpoint of a run: weights, steps or averages are not as one keeps them")
 
 
 def _first_reason(error: RuntimeError) -> str:

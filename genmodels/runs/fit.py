@@ -1,14 +1,17 @@
 """One process's part of a training run: everything built from the config, and Lightning let loose on it."""
 
 import os
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from types import ModuleType
 from typing import Any, cast
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint, RichModelSummary
+from pytorch_lightning.callbacks import Checkpoint, RichModelSummary, early_stopping
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
+from pytorch_lightning.trainer.connectors import checkpoint_connector
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genmodels import plugins
@@ -122,6 +125,12 @@ def fit(
             conclude(config, folder, loggers)
     except MisconfigurationException as error:
         raise UserError(f"trainer: {_one_line(error)}") from error
+    except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        if _comes_from(error, checkpoint_connector):
+            raise UserError(f"{files.last} does not fit the run, so it cannot go on: {_reason(error)}") from error
+        if _comes_from(error, early_stopping):  # the figure is not there: known only after a validation
+            raise UserError(f"callbacks: {_one_line(error)}") from error
+        raise
     finally:
         close_loggers(loggers)
     if config["trainer"].get("profiler") and trainer.is_global_zero:
@@ -156,6 +165,16 @@ def _build_trainer(
         )
     except RuntimeError as error:  # what Lightning raises over SLURM settings it cannot serve
         raise UserError(f"trainer: {_one_line(error)}") from error
+
+
+def _comes_from(error: Exception, module: ModuleType) -> bool:
+    """Whether a function of `module` was at work."""
+    return any(frame.f_globals is vars(module) for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _reason(error: Exception) -> str:
+    """Its type and, of the lines of its message, those that count."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _one_line(error: Exception) -> str:

@@ -1,17 +1,22 @@
 """The folder of one run: its files, written so that a killed process never leaves half of one."""
 
+import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from genmodels.errors import UserError
 from genmodels.files import write_text
+
+_LARGEST_CONFIG = 1_000_000  # bytes; ours have some thousands
+_LARGEST_INTEGER = 2**63
+_RECORDED = {"status": str, "started": str, "pid": int, "hardware": dict, "overrides": list, "earlier": list}
 
 
 class RunFolder:
@@ -24,6 +29,7 @@ class RunFolder:
         metrics: metrics.json, the final figures.
         curves: the picture of the training curves.
         traceback: where a run that failed says why.
+        written: what training writes in place or below; other files it replaces whole.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -35,6 +41,11 @@ class RunFolder:
         self.metrics = self.path / "metrics.json"
         self.curves = self.path / "curves.png"
         self.traceback = self.path / "traceback.txt"
+        self.written = (
+            self.checkpoints,
+            self.samples,
+            *(self.path / n for n in ("metrics.csv", "wandb", "tensorboard")),
+        )
         self._config = self.path / "config.yaml"
         self._record = self.path / "run.json"
 
@@ -62,20 +73,20 @@ class RunFolder:
         `data.download` is false and `plugins` is absent, whatever the file says: these are for the user to say again.
 
         Raises:
-            UserError: the file is damaged, or holds an interpolation (`${oc.env:HOME}` would read the environment).
+            UserError: the file is damaged, would fill the memory, or holds an interpolation (`${oc.env:HOME}` would
+                read the environment).
         """
         try:
-            config = OmegaConf.load(self._config)
-            plain = OmegaConf.to_container(config, resolve=False)
-        except (YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
+            plain = _parsed(self._config)
+            odd = next((leaf for leaf in _leaves(plain) if not _is_value(leaf)), None)
+        except RecursionError:
+            raise UserError(f"{self._config} cannot be read: it is nested too deep") from None
+        except (OSError, yaml.YAMLError, ValueError, OmegaConfBaseException) as error:
             raise UserError(f"{self._config} cannot be read: {str(error).splitlines()[0]}") from error
         if not isinstance(plain, dict):
             raise UserError(f"{self._config} cannot be read: it holds no keys")
-        for text in _texts(plain):
-            if "${" in text or text == "???":
-                raise UserError(
-                    f"{self._config} cannot be read: a saved config holds only values, and {text!r} is none"
-                )
+        if odd is not None:
+            raise UserError(f"{self._config} cannot be read: a saved config holds only values, and {odd!r} is none")
         plain.pop("plugins", None)
         if isinstance(plain.get("data"), dict) and "download" in plain["data"]:
             plain["data"]["download"] = False
@@ -95,6 +106,9 @@ class RunFolder:
             UserError: it is damaged, or its wandb_id, which becomes part of a file name, is none.
         """
         record = read_json(self._record)
+        for key, kind in _RECORDED.items():
+            if not isinstance(record.get(key), kind | None):
+                raise UserError(f"{self._record}: {key} is not as a run writes it: mend or remove the file")
         wandb_id = record.get("wandb_id") or "none"
         if not isinstance(wandb_id, str) or not re.fullmatch("[A-Za-z0-9_-]+", wandb_id):
             raise UserError(f"{self._record}: wandb_id must be letters, digits, - and _, got {wandb_id!r}")
@@ -102,6 +116,31 @@ class RunFolder:
 
     def update_record(self, **entries: Any) -> None:
         write_json(self._record, {**self.read_record(), **entries})
+
+    def read_metrics(self) -> dict[str, dict[str, Any]]:
+        """metrics.json, or an empty dict before it is first written.
+
+        Raises:
+            UserError: it is damaged, or an entry has no mean.
+        """
+        found = read_json(self.metrics)
+        for name, entry in found.items():
+            if not isinstance(entry, Mapping) or not _is_figure(entry):
+                raise UserError(f"{self.metrics}: the entry {name!r} holds no figure: mend or remove it")
+        return found
+
+    def keep_inside(self, *paths: Path) -> None:
+        """Hold files or folders that are about to be written against links that lead out of the run folder.
+
+        Raises:
+            UserError: one does: somebody else's folder would otherwise choose what is overwritten.
+        """
+        for path in paths:
+            target = path.resolve()
+            if not target.is_relative_to(self.path.resolve()):
+                raise UserError(
+                    f"{path} is a link to {target}, outside of the run folder: remove it, or copy its target"
+                )
 
     def add_metrics(self, name: str, entry: dict[str, Any]) -> None:
         """Put one figure into metrics.json beside those that are there; the same name is replaced."""
@@ -112,25 +151,51 @@ def _absolute(path: Any) -> Any:
     return str(Path(path).absolute()) if isinstance(path, str) else path
 
 
-def _texts(value: object) -> Iterator[str]:
-    """Every text in a nest of containers, keys too."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
+def _parsed(path: Path) -> object:
+    """A YAML file as plain containers. Not one with aliases, of which a few lines make more than fits into memory."""
+    if path.stat().st_size > _LARGEST_CONFIG:
+        raise ValueError(f"it has more than {_LARGEST_CONFIG:,} bytes")
+    text = path.read_text(encoding="utf-8")
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+        raise ValueError("a saved config holds no aliases (*name)")
+    return OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
+
+
+def _leaves(value: object) -> Iterator[object]:
+    """Everything in a nest of containers that is none itself, keys too."""
+    if isinstance(value, dict):
         for key, item in value.items():
-            yield from _texts(key)
-            yield from _texts(item)
+            yield from _leaves(key)
+            yield from _leaves(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _is_value(leaf: object) -> bool:
+    if isinstance(leaf, str):
+        return "${" not in leaf and leaf != "???"
+    return leaf is None or isinstance(leaf, bool | int | float)
+
+
+def _is_figure(entry: Mapping[str, Any]) -> bool:
+    """Whether mean and standard error, if there is one, are numbers that can be shown."""
+    mean, error = entry.get("mean"), entry.get("standard_error")
+    return all(isinstance(v, float) or (isinstance(v, int) and abs(v) < _LARGEST_INTEGER) for v in (mean, error or 0))
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; empty if the file does not exist."""
     if not path.exists():
         return {}
+    if not path.is_file():
+        raise UserError(f"{path} is not a file: remove it")  # a pipe would be waited for
     try:
         found = json.loads(path.read_text())
+    except RecursionError:
+        raise UserError(f"{path} is nested too deep: mend or remove it") from None
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}): mend or remove it") from error
     if not isinstance(found, dict):

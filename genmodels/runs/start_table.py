@@ -13,6 +13,7 @@ from torch import nn
 from genmodels.commands import typeable
 from genmodels.config.devices import process_count
 from genmodels.data import DataModule
+from genmodels.runs.tables import plain_console
 from genmodels.training import TrainingModule
 
 _LARGEST = 4  # parts of a model that are named
@@ -20,7 +21,7 @@ _LARGEST = 4  # parts of a model that are named
 
 def print_start_table(rows: Mapping[str, str], console: Console | None = None) -> None:
     """A table in a terminal; elsewhere a line for every row, whatever its length."""
-    console = console or Console(highlight=False)
+    console = console or plain_console()
     if not console.is_terminal:
         for title, text in rows.items():
             print(f"{title:<9} {text}", file=console.file)

@@ -18,7 +18,7 @@ from rich.table import Table
 from genmodels.commands import typeable
 from genmodels.config.mistakes import sentence_for
 from genmodels.files import write_text
-from genmodels.runs.folder import RunFolder, read_json
+from genmodels.runs.folder import RunFolder
 from genmodels.runs.tables import in_short, print_table
 
 _LONGEST_NAME = 100
@@ -93,7 +93,7 @@ def _trials(sweep: _Sweep) -> Iterator[dict[str, Any]]:
             "status": record.get("status"),
             "error": record.get("error"),
             "validation": record.get("validation"),
-            "figures": read_json(folder.metrics),
+            "figures": folder.read_metrics(),
         }
 
 

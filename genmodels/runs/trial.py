@@ -1,12 +1,12 @@
 """A user's own model tried on two examples before there is a run: what no signature tells, shapes and types."""
 
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from genmodels import plugins
 from genmodels.models.contract import Batch, Density, Latent, Model, Sampler, offered
 from genmodels.randomness import seed_for, seeded
 
@@ -76,9 +76,7 @@ def _called(call: Callable[[], Any], name: str) -> tuple[Any, str | None]:
     try:
         return call(), None
     except Exception as error:  # whatever a user's model does
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return None, f"{name} fails on {_EXAMPLES} examples: {reason} ({last.filename}, line {last.lineno})"
+        return None, f"{name} fails on {_EXAMPLES} examples: {plugins.in_one_line(error)}"
 
 
 def _shown(value: Any) -> str:

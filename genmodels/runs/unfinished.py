@@ -20,7 +20,7 @@ def newest_unfinished(config: Mapping[str, Any]) -> RunFolder | None:
     """
     folders = _unfinished(Path(config["output_dir"]) / config["name"])
     fitting = (folder for folder in folders if same_run(folder.read_config(), config))
-    return max(fitting, key=lambda folder: folder.read_record()["started"], default=None)
+    return max(fitting, key=lambda folder: folder.read_record().get("started") or "", default=None)
 
 
 def _unfinished(parent: Path) -> Iterator[RunFolder]:
@@ -35,12 +35,12 @@ def _unfinished(parent: Path) -> Iterator[RunFolder]:
 
 def _goes_on(record: Mapping[str, Any]) -> bool:
     """Whether the process that wrote the record is there. A machine elsewhere cannot be asked."""
-    pid, host = record.get("pid"), record.get("hardware", {}).get("host")
+    pid, host = record.get("pid"), (record.get("hardware") or {}).get("host")
     if record.get("status") != "running" or pid in (None, os.getpid()) or host != platform.node():
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True  # somebody else's

@@ -50,7 +50,7 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | Callabl
             return torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError:
         raise UserError(f"There is no checkpoint {path}; the run may have ended before it saved one.") from None
-    except PermissionError as error:
+    except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError):
         pass

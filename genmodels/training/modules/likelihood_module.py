@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from genmodels.errors import UserError
 from genmodels.models.contract import Batch
 from genmodels.objectives import Loss
 from genmodels.training.modules.training_module import TrainingModule
@@ -14,9 +15,22 @@ class LikelihoodModule(TrainingModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.objective.at_step(self.trainer.fit_loop.total_batch_idx)
-        loss, metrics = self.objective(self.model, *batch)
+        loss, metrics = self._loss_and_metrics(*batch)
+        if not loss.requires_grad:
+            raise UserError(
+                f"the loss of {type(self.objective).__name__} does not depend on any weight of "
+                f"{type(self.model).__name__}: there is nothing to train"
+            )
         self.step_metrics = {f"train/{name}": value for name, value in metrics.items()}
         return loss
 
     def evaluate_batch(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        return self.objective(self.model, x, y)[1]
+        return self._loss_and_metrics(x, y)[1]
+
+    def _loss_and_metrics(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        match self.objective(self.model, x, y):
+            case Tensor() as loss, dict() as metrics if loss.numel() == 1:
+                return loss, metrics
+        raise UserError(
+            f"{type(self.objective).__name__} has to give a scalar loss and its metrics by name: loss, {{...}}"
+        )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import pytorch_lightning as pl
 import torch
@@ -16,7 +16,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from genmodels.errors import UserError
 from genmodels.models.contract import Batch, Model
 from genmodels.networks.data_init import needs_initialization
-from genmodels.objectives import Objective
+from genmodels.objectives import Objective, Selection
+from genmodels.objectives.objective import Direction
 from genmodels.randomness import seed_for, seed_generators, seeded
 from genmodels.training.initialization import broadcast_from_rank_zero, initialize_from
 from genmodels.training.position import is_mid_accumulation
@@ -91,7 +92,7 @@ class TrainingModule(pl.LightningModule, ABC):
         objective.check(model)
         self.model = model
         self.objective = objective
-        self.selection = objective.selection(model)
+        self.selection = _selection(objective, model)
         self.rules = rules
         self.step_metrics: dict[str, Tensor] = {}
         parts = list(self.trained_parts())
@@ -222,6 +223,16 @@ class TrainingModule(pl.LightningModule, ABC):
         *sums, count = totals.tolist()
         means = {f"val/{n}": s / count for n, s in zip(self._validation_sums, sums, strict=True)}
         record(self.trainer, means)
+
+
+def _selection(objective: Objective, model: Model) -> Selection | None:
+    found = objective.selection(model)
+    if found is None or (isinstance(found, Selection) and found.direction in get_args(Direction)):
+        return found
+    raise UserError(
+        f"{type(objective).__name__}.selection has to give None or a genmodels.objectives.Selection with the direction "
+        f"lower or higher, not {found!r}"
+    )
 
 
 def parameters_of(optimizer: Optimizer) -> list[Tensor]:
