@@ -17,7 +17,7 @@ from genmodels.config.devices import global_rank, local_processes, started_by_a_
 from genmodels.config.resuming import resumed_config
 from genmodels.config.targets import raise_all
 from genmodels.errors import Interrupted, UserError, printable
-from genmodels.evaluation.scoring import in_words, score
+from genmodels.evaluation.scoring import chosen_metrics, in_words, score
 from genmodels.evaluation.setting import Setting
 from genmodels.files import write_text
 from genmodels.runs.finished_run import load_run
@@ -83,7 +83,7 @@ def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
         return Start(RunFolder(run_dir), config, False, tuple(overrides))
     if config["resume"] == "auto":
         return _start_by_itself({**config, "resume": None}, run_dir, overrides)
-    folder = RunFolder.existing(config["resume"], "resume")
+    folder = RunFolder.existing(str(config["resume"]), "resume")
     saved = folder.read_config()
     config = resumed_config(saved, overrides) | {"plugins": config.get("plugins")}
     check_saved(config)
@@ -144,6 +144,7 @@ def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str,
 def _try_out(config: dict[str, Any]) -> Parts:
     """Build everything, read the data and try a user's own model, so that mistakes show before there is a run."""
     parts = build_parts(config)
+    chosen_metrics(config["evaluation"].get("metrics"), parts.module.model, parts.module.objective)
     if global_rank() == 0:
         parts.data.prepare_data()
         parts.data.setup()

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import inspect
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,6 +28,8 @@ _OS_SENTENCES = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
+    errno.ENOTDIR: "a file is where a folder is needed",
+    errno.EEXIST: "a file is where a folder is needed",
 }
 
 # What torch says on the CPU and on GPUs, and of sizes that no address reaches.
@@ -114,10 +117,25 @@ def _unknown_override(key: str, config_name: str, arguments: Iterable[str]) -> s
     parts = re.split(r"[./]", key)
     for depth, part in enumerate(parts):
         if not isinstance(here, dict) or part not in here:
+            if part in _taken(here, ".".join(parts[:depth])):
+                return f"{key} is not set yet: add it with a +, +{key}=..."
             known = {name for name in here if not name.startswith("_")} if isinstance(here, dict) else set()
             return unknown_key(".".join(parts[:depth]), part, known)
         here = here[part]
     return f"{key} cannot be set"
+
+
+def _taken(node: Any, path: str) -> set[str]:
+    """The arguments of a node's target, those too that its config leaves out."""
+    from genmodels.config.targets import is_node, place_of, resolve
+
+    if not is_node(node):
+        return set()
+    try:
+        place = place_of(path)
+        return set(inspect.signature(resolve(node["_target_"], place, path)).parameters) - set(place.supplied)
+    except UserError:
+        return set()  # a user's own that may not be imported
 
 
 def _group_choices(arguments: Iterable[str]) -> list[str]:

@@ -59,7 +59,11 @@ def _value_errors(value: Any, hint: Any, path: str, place: Place | None) -> Iter
         yield from argument_errors(record, value, path)
         return
     yield from _object_errors(value, hint, path, place)
-    if not is_node(value) and not matches(value, hint):
+    if isinstance(value, Mapping) and not is_node(value) and matches({}, hint):
+        for key, item in value.items():
+            if not matches(item, element_hint(hint)):
+                yield f"{path}.{key} must be {describe(element_hint(hint))}, got {_show(item)}"
+    elif not is_node(value) and not matches(value, hint):
         way = f": write {path}=[{value}]" if isinstance(value, str | int) and matches([value], hint) else ""
         yield f"{path} must be {describe(hint)}, got {_show(value)}{way}"
 

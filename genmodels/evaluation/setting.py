@@ -116,6 +116,12 @@ class Setting:
             self.run.folder.keep_inside(self.run.folder.samples)
             return self.run.folder.samples / name
         out = Path(self._out)
+        if not out.name:
+            raise UserError(f"out={self._out} has to end in a name for the files")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"out={self._out}: its folder cannot be made: {error.strerror}") from error
         return out.with_suffix("") if out.suffix in (".png", ".npz") else out
 
 

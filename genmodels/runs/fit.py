@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint, RichModelSummary, early_stopping
+from pytorch_lightning.callbacks import Checkpoint, RichModelSummary
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.trainer.connectors import checkpoint_connector
@@ -128,8 +128,8 @@ def fit(
     except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         if _comes_from(error, checkpoint_connector):
             raise UserError(f"{files.last} does not fit the run, so it cannot go on: {_reason(error)}") from error
-        if _comes_from(error, early_stopping):  # the figure is not there: known only after a validation
-            raise UserError(f"callbacks: {_one_line(error)}") from error
+        if isinstance(error, RuntimeError | ValueError) and _is_lightnings(error):
+            raise UserError(f"trainer: {_one_line(error)}") from error
         raise
     finally:
         close_loggers(loggers)
@@ -163,13 +163,22 @@ def _build_trainer(
             use_distributed_sampler=False,
             plugins=[AtomicCheckpointIO(), *_environment()],
         )
-    except RuntimeError as error:  # what Lightning raises over SLURM settings it cannot serve
+    except (
+        RuntimeError,
+        ImportError,
+    ) as error:  # what this machine cannot serve: SLURM settings, a TPU
         raise UserError(f"trainer: {_one_line(error)}") from error
 
 
 def _comes_from(error: Exception, module: ModuleType) -> bool:
     """Whether a function of `module` was at work."""
     return any(frame.f_globals is vars(module) for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _is_lightnings(error: Exception) -> bool:
+    """Whether Lightning itself has raised it: over what it knows only in a fit, such as the number of batches."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals["__name__"].startswith("pytorch_lightning.")
 
 
 def _reason(error: Exception) -> str:

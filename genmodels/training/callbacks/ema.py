@@ -93,6 +93,8 @@ class EMA(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not isinstance(state_dict["average"], dict):
+            raise TypeError("the average of the weights is not kept by their names")
         self._loaded = state_dict["average"]
 
     def _start(self) -> None:
