@@ -53,6 +53,17 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         ("model.conditional=yes", "model.conditional must be true or false, got 'yes'"),
         ("resume=nowhere", "resume=nowhere: there is no such folder"),
         ("resume=.", "resume=. is not a run folder: it has no config.yaml"),
+        ("resume=3", "resume=3: there is no such folder"),
+        ("trainer.max_time=1", "trainer.max_time is not set yet: add it with a +, +trainer.max_time=..."),
+        ("data.max_train=9", "data.max_train is not set yet: add it with a +, +data.max_train=..."),
+        ("evaluation.metrics=[nonsense]", "metrics=[nonsense]: there is no such metric; there is likelihood"),
+        ("evaluation.metrics=likelihood", "evaluation.metrics must be a list (each text) or null, got 'likelihood': "),
+        ("callbacks.samples=3", "callbacks.samples must be a mapping with a _target_ or null, got 3"),
+        ("output_dir=/dev/null/x", "a file is where a folder is needed: /dev/null/x"),
+        (
+            "+callbacks.stop={_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:x,mode:y}",
+            "callbacks.stop: `mode` can be min, max, got y",
+        ),
     ],
 )
 def test_training(run: Run, tmp_path: Path, override: str, sentence: str) -> None:
@@ -60,6 +71,22 @@ def test_training(run: Run, tmp_path: Path, override: str, sentence: str) -> Non
     assert done.mistake.startswith(sentence)
     assert "\n" not in done.mistake
     assert not list(tmp_path.rglob("*.*"))  # nothing but, perhaps, empty folders
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        (
+            "+callbacks.stop={_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:nonsense}",
+            "trainer: Early stopping conditioned on metric `nonsense`",
+        ),
+        ("trainer.val_check_interval=1000", "trainer: `val_check_interval` (1000) must be less than or equal to"),
+        ("trainer.accelerator=tpu", "trainer: "),
+    ],
+)
+def test_what_lightning_finds_out_in_a_run(run: Run, override: str, sentence: str) -> None:
+    tiny = ("model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv")
+    assert run("train", *tiny, override).mistake.splitlines()[-1].startswith(sentence)
 
 
 def test_a_key_that_belongs_to_another_choice_is_compared_with_the_chosen_one(run: Run) -> None:
