@@ -127,6 +127,9 @@ def test_a_model_says_how_many_samples_initialise_it(tmp_path: Path) -> None:
     expected = DiagonalGaussian((1, 8, 8), 17)
     initialize_from(expected, expected.log_prob, digits().train_dataloader(), lambda batch: batch, 40, seed=0)
     assert torch.equal(seen.loc, expected.loc)
+    other = gaussian()
+    initialize_from(other, other.log_prob, digits().train_dataloader(), lambda batch: batch, 40, seed=1)
+    assert not torch.equal(other.loc, expected.loc)
 
 
 def test_initialisation_passes_through_what_validation_does(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from training_toys import SetRules, digits, trainer
 from genmodels.models import Model
 from genmodels.objectives import Objective
 from genmodels.training import StepRules, TrainingModule
+from genmodels.training.position import total_steps
 
 
 UPHILL = torch.tensor([0.6, 0.8])
@@ -99,10 +100,13 @@ def test_a_step_after_every_batch(tmp_path: Path) -> None:
     assert descended(players.model.first) == pytest.approx(1 + 2 / 2 + 3 / 4 + 4 / 8)
     assert descended(players.model.second) == pytest.approx(1 + 2 / 2 + 3 / 4)
     assert players.steps_taken == 3
+    assert total_steps(players.trainer) is None  # which only the module knows
 
 
 @pytest.mark.parametrize(("algorithm", "direction"), [("norm", UPHILL), ("value", torch.ones(2))])
 def test_each_part_is_clipped_by_its_own_gradient(algorithm: Any, direction: Tensor, tmp_path: Path) -> None:
-    players = play(tmp_path, StepRules(gradient_clip_val=0.5, gradient_clip_algorithm=algorithm))
-    assert descended(players.model.first, direction) == pytest.approx(0.5 * (1 + 1 / 2 + 1 / 4 + 1 / 8), rel=1e-5)
-    assert descended(players.model.second, direction) == pytest.approx(0.5 * 0.1 * (1 + 1 / 2 + 1 / 4), rel=1e-5)
+    """While the gradient of the other waits for the rest of its batches."""
+    rules = StepRules(accumulate_grad_batches=3, gradient_clip_val=0.5, gradient_clip_algorithm=algorithm)
+    players = play(tmp_path, rules)
+    assert descended(players.model.first, direction) == pytest.approx(0.5 * (1 + 1 / 2), rel=1e-5)
+    assert descended(players.model.second, direction) == pytest.approx(0.5 * 0.1, rel=1e-5)
