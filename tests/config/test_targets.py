@@ -14,7 +14,6 @@ from command_line import ROOT, Done, run_program
 from torch import nn
 from torch.optim import Adam
 
-from genmodels import models
 from genmodels.config.checks import check
 from genmodels.config.compose import compose
 from genmodels.config.targets import build, place_of, resolve

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from training_toys import DiagonalGaussian, digits, module, standard_callbacks, trainer
 
 from genmodels.errors import UserError
@@ -12,11 +12,17 @@ from genmodels.training.csv_logger import read_series
 
 
 class Breaks(DiagonalGaussian):
-    """Its loss, or the gradient of `log_scale` alone, is not finite at the training steps named."""
+    """Its loss, or the gradient of `log_scale` alone, is not finite at the training steps named.
+
+    Weight decay leaves `log_scale` out, which is thus in a group of its own.
+    """
 
     def __init__(self, steps: tuple[int, ...], in_gradient: bool = False) -> None:
         super().__init__((1, 8, 8), 17)
         self.steps, self.in_gradient, self.step = steps, in_gradient, -1  # the first call initialises
+
+    def decayed_parameters(self) -> list[nn.Parameter]:
+        return [self.loc]
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         log_prob = super().log_prob(x, y)

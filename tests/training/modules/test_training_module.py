@@ -1,10 +1,12 @@
 """Steps that a module makes by hand, on a game whose gradients are known numbers."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
@@ -13,9 +15,8 @@ from training_toys import SetRules, digits, trainer
 
 from genmodels.models import Model
 from genmodels.objectives import Objective
-from genmodels.training import StepRules, TrainingModule
+from genmodels.training import NaNGuard, StepRules, TrainingModule
 from genmodels.training.position import total_steps
-
 
 UPHILL = torch.tensor([0.6, 0.8])
 
@@ -69,11 +70,11 @@ def halving(optimizer: Optimizer) -> LambdaLR:
     return LambdaLR(optimizer, lambda step: 0.5**step)
 
 
-def play(folder: Path, rules: StepRules) -> Players:
-    """An epoch of four batches."""
+def play(folder: Path, rules: StepRules, callbacks: Sequence[pl.Callback] = (), batches: int = 4) -> Players:
+    """An epoch."""
     first, second = partial(SGD, lr=1.0), partial(SGD, lr=0.1)
     players = Players(Pair(), Game(), first, {"second": second}, halving)
-    run = trainer(folder, [SetRules(rules)], max_epochs=1, limit_val_batches=0)
+    run = trainer(folder, [SetRules(rules), *callbacks], max_epochs=1, limit_train_batches=batches, limit_val_batches=0)
     run.fit(players, datamodule=digits())
     return players
 
@@ -110,3 +111,10 @@ def test_each_part_is_clipped_by_its_own_gradient(algorithm: Any, direction: Ten
     players = play(tmp_path, rules)
     assert descended(players.model.first, direction) == pytest.approx(0.5 * (1 + 1 / 2), rel=1e-5)
     assert descended(players.model.second, direction) == pytest.approx(0.5 * 0.1, rel=1e-5)
+
+
+def test_norms_are_those_of_each_part_before_clipping(tmp_path: Path) -> None:
+    rules = StepRules(accumulate_grad_batches=3, gradient_clip_val=0.5)
+    players = play(tmp_path, rules, [NaNGuard()], batches=3)
+    norms = {name: value.item() for name, value in players.step_metrics.items()}
+    assert norms == pytest.approx({"train/grad_norm/first": 2, "train/grad_norm/second": 20})
