@@ -82,13 +82,17 @@ def test_the_start_table_counts_steps_as_training_will(overrides: tuple[str, ...
     assert _rows("model=nice_small", *overrides)["training"] == steps
 
 
-def test_the_start_table_names_what_was_chosen_and_every_optimizer() -> None:
+def test_the_start_table_names_what_is_trained_what_was_chosen_and_every_optimizer() -> None:
     config = compose(["model=nice_small"])
     parts = build_parts(config)
     parts.data.setup()
     config["optimizers"] = {"critic": {"_target_": "torch.optim.SGD", "lr": 0.1}}
-    parts.module.model.chosen = {"num_scales": 2}
+    model = parts.module.model
+    model.chosen = {"num_scales": 2}
+    next(model.parameters()).requires_grad_(False)
     rows = start_table(config, parts.module, parts.data, Path("x"))
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert rows["model"] == f"NICE, {trained:,} parameters"
     assert rows["chosen"] == "model.num_scales=2, from the data"
     assert rows["optimizer"] == "Adam lr=0.001, critic: SGD lr=0.1, constant"
 

@@ -125,6 +125,12 @@ class User:
         (self.package / "net.py").write_text(MODEL.format(takes=takes, exact=exact, temperature=temperature))
         self.write_data()
 
+    def write_another(self) -> None:
+        """A package whose name begins as the first one's."""
+        (self.folder / "my_package_too").mkdir()
+        (self.folder / "my_package_too" / "__init__.py").write_text(MODEL.format(takes="{}", exact="", temperature=""))
+        (self.package / "more.py").write_text("from my_package_too import Gaussian\n")
+
     def write_data(self, dtype: str = "") -> None:
         (self.package / "data.py").write_text(SOURCE.format(dtype=dtype))
 
@@ -161,7 +167,7 @@ def here(
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield lambda *arguments: run_program("train", *arguments, capture=capsys)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+    for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]
 
 
@@ -196,6 +202,16 @@ def test_a_users_package_trains_resumes_and_is_evaluated(user: User) -> None:
     resumed = user.runs("train", f"resume={user.run}", "plugins=[my_package]", "trainer.max_steps=5")
     assert resumed.code == 0, resumed.err
     assert "plugins" not in yaml.safe_load((user.run / "config.yaml").read_text())
+
+
+@pytest.mark.usefixtures("here")
+def test_the_current_directory_is_searched_last(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = user.folder / "installed" / "my_package" / "__init__.py"
+    installed.parent.mkdir(parents=True)
+    installed.touch()
+    monkeypatch.syspath_prepend(installed.parents[1])
+    plugins.allow("my_package")
+    assert sys.modules["my_package"].__file__ == str(installed)
 
 
 def test_two_processes_and_a_sweep_see_the_package(user: User) -> None:
@@ -256,6 +272,16 @@ def test_two_processes_and_a_sweep_see_the_package(user: User) -> None:
             None,
             ["plugins=[my_package]", "+callbacks.ema2._target_=my_package.data.EMA"],
             "callbacks.ema2._target_=my_package.data.EMA is not allowed: my_package does not define it",
+        ),
+        (
+            User.write_another,
+            ["plugins=[my_package]", "model._target_=my_package_too.Gaussian"],
+            "model._target_=my_package_too.Gaussian is not allowed: if you trust the package my_package_too, add ",
+        ),
+        (
+            User.write_another,
+            ["plugins=[my_package]", "model._target_=my_package.more.Gaussian"],
+            "model._target_=my_package.more.Gaussian is not allowed: my_package does not define it",
         ),
         (
             None,

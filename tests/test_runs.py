@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from command_line import Done, run_program
 from PIL import Image
 
@@ -17,6 +18,7 @@ from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.experiment import train
 from genmodels.runs.finished_run import load_run
+from genmodels.runs.folder import RunFolder
 
 TINY = (
     "model=nice_small",
@@ -84,6 +86,7 @@ def test_the_averaged_weights_are_the_ones_loaded(finished: Path) -> None:
     average = next(s["average"] for s in checkpoint["callbacks"].values() if isinstance(s, dict) and "average" in s)
     loaded = load_run(finished)
     assert loaded.weights == "ema"
+    assert not loaded.model.training
     for name, value in loaded.model.named_parameters():
         assert torch.equal(value, average[name])
         assert not torch.equal(value, checkpoint["state_dict"][f"model.{name}"])
@@ -92,7 +95,7 @@ def test_the_averaged_weights_are_the_ones_loaded(finished: Path) -> None:
 def test_evaluations_live_side_by_side(run: Run, finished: Path) -> None:
     done = run("evaluate", f"run={finished}", "importance_samples=4", "max_images=100")
     assert "bound, K=4, 100 examples), ema weights of step 25" in done.out
-    run("evaluate", f"run={finished}", "split=val", "importance_samples=1", "weights=last")
+    run("evaluate", f"run={finished}", "split=val", "importance_samples=1", "weights=last", "seed=3")
     figures = _json(finished / "metrics.json")
     assert set(figures) == {
         "test/bits_per_dim K=1",
@@ -100,6 +103,32 @@ def test_evaluations_live_side_by_side(run: Run, finished: Path) -> None:
         "val/bits_per_dim K=1 last.ckpt",
     }
     assert figures["test/bits_per_dim K=4 first 100"]["protocol"]["importance_samples"] == 4
+    assert [figure["seed"] for figure in figures.values()] == [0, 0, 3]
+
+
+def test_metrics_that_do_not_apply_or_exist(run: Run, finished: Path) -> None:
+    told = run("evaluate", f"run={finished}", "metrics=[likelihood,reverse_kl]").mistake
+    assert told == "metrics=[reverse_kl] does not apply to NICE"
+    told = run("evaluate", f"run={finished}", "metrics=[likelyhood]").mistake
+    assert told.startswith("metrics=[likelyhood]: there is no such metric; there is likelihood")
+
+
+def test_the_last_weights_need_no_best(run: Run, finished: Path) -> None:
+    best = finished / "checkpoints" / "best.ckpt"
+    best.unlink()
+    best.write_text("damaged")
+    for program in ("evaluate", "sample"):
+        assert "best.ckpt is not a whole checkpoint" in run(program, f"run={finished}").mistake
+        assert run(program, f"run={finished}", "weights=last").code == 0
+
+
+def test_data_that_has_moved_is_looked_for_where_the_user_says(run: Run, finished: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    config["data"].update(name="mnist", shape=[1, 28, 28], levels=256)
+    (finished / "config.yaml").write_text(yaml.safe_dump(config))
+    for program, *more in (("evaluate",), ("sample", "interpolate=true")):
+        told = run(program, f"run={finished}", f"data_dir={tmp_path / 'there'}", *more).mistake
+        assert f"MNIST not found: looked for {tmp_path / 'there'}" in told
 
 
 def test_the_validation_figure_is_the_one_training_chose_by(run: Run, finished: Path) -> None:
@@ -146,6 +175,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(run: Run, finished: Path, tmp_pa
     checkpoint["callbacks"]["RunRecord"]["seconds"] = 5000.0
     file.unlink()
     torch.save(checkpoint, file)
+    RunFolder(finished).update_record(earlier=[{"started": "long ago"}])
+    wandb_id = RunFolder(finished).read_record()["wandb_id"]
     done = run("train", f"resume={finished}", "trainer.max_steps=45")
     assert done.code == 0, done.err
     _train(run, tmp_path / "straight", "trainer.max_steps=45")
@@ -157,7 +188,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(run: Run, finished: Path, tmp_pa
     for name, value in straight["state_dict"].items():
         assert torch.equal(resumed["state_dict"][name], value), name
     record = _json(finished / "run.json")
-    assert (record["status"], record["steps"], len(record["earlier"])) == ("finished", 45, 1)
+    assert (record["status"], record["steps"], len(record["earlier"])) == ("finished", 45, 2)
+    assert record["wandb_id"] == wandb_id
     assert 5000 < record["wall_time_seconds"] < 5100
 
 

@@ -14,7 +14,6 @@ from command_line import ROOT, Done, run_program
 from torch import nn
 from torch.optim import Adam
 
-from genmodels import models
 from genmodels.config.checks import check
 from genmodels.config.compose import compose
 from genmodels.config.targets import build, place_of, resolve
@@ -206,19 +205,28 @@ def test_a_module_that_is_not_allowed_is_not_even_imported() -> None:
     assert "antigravity" not in sys.modules
 
 
+@pytest.mark.parametrize("module", ["pytorch_lightning.callbacks", "genmodels_too.callbacks"])
+def test_what_a_room_merely_imports_is_not_offered(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = type("Helper", (pl.Callback,), {"__module__": module})
+    monkeypatch.setattr("genmodels.training.Helper", helper, raising=False)
+    with pytest.raises(UserError, match=r"^callbacks\.new\._target_=genmodels\.training\.Helper is not allowed"):
+        build({"_target_": "genmodels.training.Helper"}, "callbacks.new")
+
+
 def test_what_comes_out_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A class may make another's instance."""
 
-    class Sly(models.Model):
-        def __new__(cls) -> Any:
-            return {}
+    class Sly(pl.Callback):
+        __module__ = "genmodels.training.sly"
 
-    Sly.__module__ = "genmodels.models.sly"
-    monkeypatch.setattr(models, "Sly", Sly, raising=False)
-    with pytest.raises(
-        UserError, match=r"^model\._target_ has made a dict, and a genmodels\.models\.Model belongs there"
-    ):
-        build({"_target_": "genmodels.models.Sly"}, "model")
+        def __new__(cls) -> Any:
+            return dict.__new__(dict)
+
+    monkeypatch.setattr("genmodels.training.Sly", Sly, raising=False)
+    node = {"_target_": "genmodels.training.Sly"}
+    assert resolve(node["_target_"], place_of("callbacks.new"), "callbacks.new._target_") is Sly
+    with pytest.raises(UserError, match=r"^callbacks\.new\._target_ has made a dict, and a .*Callback belongs there"):
+        build(node, "callbacks.new")
 
 
 @pytest.mark.parametrize("text", ["${oc.env:HOME}", "x${seed}", "\\${seed}", "???"])

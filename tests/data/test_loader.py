@@ -89,16 +89,16 @@ def test_skipping_is_for_one_iteration_only_and_leaves_the_length_alone():
     assert len(list(loader)) == 10
 
 
-def test_augmentation_differs_between_epochs_batches_and_ranks():
+def test_augmentation_differs_between_seeds_epochs_batches_and_ranks():
     same = Examples(torch.full((8, 1, 8, 8), 128, dtype=torch.uint8))
     noise = Augmentation(grey_levels=256)
 
-    def batches(rank: int, epoch: int) -> list[torch.Tensor]:
-        sampler = EpochSampler(8, 2, rank=rank, world_size=2, shuffle=True)
+    def batches(rank: int, epoch: int, seed: int = 0) -> list[torch.Tensor]:
+        sampler = EpochSampler(8, 2, seed=seed, rank=rank, world_size=2, shuffle=True)
         sampler.set_epoch(epoch)
         return [x for x, _ in BatchLoader(same, sampler, noise)]
 
-    drawn = [*batches(0, 0), *batches(1, 0), *batches(0, 1)]
+    drawn = [*batches(0, 0), *batches(1, 0), *batches(0, 1), *batches(0, 0, seed=1)]
     for one, other in itertools.combinations(drawn, 2):
         assert not torch.equal(one, other)
 

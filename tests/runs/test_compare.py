@@ -41,6 +41,15 @@ def test_what_differs_and_the_figures(run: Run, tmp_path: Path) -> None:
     ]
 
 
+def test_a_difference_of_any_two_is_shown(run: Run, tmp_path: Path) -> None:
+    critic = "+optimizers.critic={_target_: torch.optim.SGD, lr: 0.1}"
+    runs = [_folder(tmp_path / name, 2.5, "model=nice_small", *more) for name, more in (("a", ()), ("b", ()))]
+    runs.append(_folder(tmp_path / "c", 2.5, "model=nice_small", "seed=1", critic))
+    rows = [line.split() for line in run("compare", f"runs=[{','.join(map(str, runs))}]").out.splitlines()]
+    for row in (["seed", "0", "0", "1"], ["optimizers", "{}", "{}"], ["optimizers.critic.lr", "0.1"]):
+        assert row in rows
+
+
 def test_mistakes(run: Run, tmp_path: Path) -> None:
     assert run("compare").mistake == "runs is missing: give runs=..."
     assert run("compare", "runs=[a]").mistake.startswith("runs needs two run folders or more")

@@ -67,6 +67,7 @@ def test_a_large_difference_is_cut(project: Path) -> None:
     (project / "new.py").write_text("# line\n" * 300_000)
     text = (project / "outputs" / _git(project)["diff"]).read_text()
     assert 1_000_000 < len(text) < 1_000_100
+    assert text.startswith("diff --git a/new.py")
     assert "characters in all" in text[-60:]
 
 

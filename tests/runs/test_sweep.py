@@ -3,10 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Done, run_program
 
+from genmodels.errors import Interrupted
+from genmodels.runs import sweep
+from genmodels.runs.folder import RunFolder
 from genmodels.runs.sweep import trial_folder
 
 Run = Callable[..., Done]
@@ -23,14 +27,14 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def test_all_trials_stand_in_one_table(run: Run, tmp_path: Path) -> None:
     done = run("train", "-m", *TINY, "model.num_couplings=4,1", "optimizer.lr=0.001,0.01", "output_dir=here")
     assert "model.num_couplings=1 leaves half" in done.mistake
-    (sweep,) = (tmp_path / "here" / "sweeps").iterdir()
-    assert [path.name for path in sorted(sweep.glob("*/"))] == [
+    (folder,) = (tmp_path / "here" / "sweeps").iterdir()
+    assert [path.name for path in sorted(folder.glob("*/"))] == [
         "0_model.num_couplings-4_optimizer.lr-0.001",
         "1_model.num_couplings-4_optimizer.lr-0.01",
         "2_model.num_couplings-1_optimizer.lr-0.001",
         "3_model.num_couplings-1_optimizer.lr-0.01",
     ]
-    trials = json.loads((sweep / "sweep.json").read_text())
+    trials = json.loads((folder / "sweep.json").read_text())
     assert [trial["status"] for trial in trials] == ["finished", "finished", "failed", "failed"]
     assert [trial["varied"]["optimizer.lr"] for trial in trials] == ["0.001", "0.01"] * 2
     assert set(trials[0]["varied"]) == {"model.num_couplings", "optimizer.lr"}
@@ -41,7 +45,7 @@ def test_all_trials_stand_in_one_table(run: Run, tmp_path: Path) -> None:
         assert f"{figure['mean']:.4f} ± {figure['standard_error']:.4f}" in table
         assert f"{trial['validation']:.4f}" in table
     assert "trial 3: model.num_couplings=1 leaves half" in table
-    assert f"sweep     here/sweeps/{sweep.name}" in table
+    assert f"sweep     here/sweeps/{folder.name}" in table
 
 
 def test_a_trial_can_be_used_like_any_run_and_the_next_program_shows_no_old_table(run: Run, tmp_path: Path) -> None:
@@ -49,6 +53,27 @@ def test_a_trial_can_be_used_like_any_run_and_the_next_program_shows_no_old_tabl
     (trial,) = tmp_path.glob("outputs/sweeps/*/1_seed-4")
     assert run("evaluate", f"run={trial.relative_to(tmp_path)}", "max_images=10").code == 0
     assert "trial" not in run("train", *TINY).out
+
+
+def test_trials_stand_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (10, 2, 0):
+        RunFolder(tmp_path / f"{number}_seed-{number}").update_record(overrides=[f"seed={number}"], status="finished")
+    monkeypatch.setattr(sweep, "_begun", [sweep._Sweep(tmp_path, frozenset())])
+    sweep.conclude_sweep()
+    trials = json.loads((tmp_path / "sweep.json").read_text())
+    assert [trial["varied"] for trial in trials] == [{"seed": "0"}, {"seed": "2"}, {"seed": "10"}]
+
+
+def test_an_interruption_ends_the_sweep(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = []
+
+    def interrupted(config: dict[str, Any], *arguments: Any) -> None:
+        trials.append(config["seed"])
+        raise Interrupted("Interrupted at step 3")
+
+    monkeypatch.setattr("genmodels.experiment.train", interrupted)
+    done = run("train", "-m", *TINY, "seed=3,4")
+    assert (done.code, done.err.strip(), trials) == (130, "Interrupted at step 3", [3])
 
 
 def test_the_folder_of_a_trial_is_safe_and_short() -> None:

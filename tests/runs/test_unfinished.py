@@ -49,6 +49,19 @@ def test_anything_else_begins_anew(stopped: RunFolder, capsys: pytest.CaptureFix
         assert newest_unfinished(_auto(changeable)) is not None
 
 
+def test_a_run_keeps_what_its_model_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sizes = ("model=glow_small", "model.width=4", "model.num_steps=1", "trainer=cpu", "logger=csv")
+    config = compose([*sizes, "trainer.max_steps=1", "evaluation.max_images=1"])
+    assert config["model"]["num_scales"] is None
+    folder = RunFolder(Path("outputs/glow_small-digits/first"))
+    train(config, folder.path)
+    assert folder.read_config()["model"]["num_scales"] == 2
+    folder.update_record(status="interrupted")
+    assert newest_unfinished(config) is not None
+    assert newest_unfinished(compose([*sizes, "model.num_scales=1"])) is None
+
+
 def test_only_a_run_that_stopped_and_can_go_on_is_taken(stopped: RunFolder) -> None:
     config = _auto()
     record = stopped.read_record()

@@ -1,7 +1,10 @@
 """Two processes on the CPU. Started by fork, which takes half a second."""
 
+import itertools
+import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
 
+from genmodels.data import DataModule
 from genmodels.errors import Interrupted
 from genmodels.runs.launch import launch
 from genmodels.training import read_checkpoint
@@ -48,7 +52,7 @@ class Mean(DiagonalGaussian):
     """Draws no noise, so that its validation figure is that of one process, whoever holds which image."""
 
     def log_prob(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
-        return -(x.float() ** 2).flatten(1).sum(1) + 0 * self.loc.sum()
+        return -(x.float() ** 2).flatten(1).sum(1) + 0 * (self.loc + self.log_scale).sum()
 
 
 @pytest.mark.parametrize("count", [299, 300])
@@ -63,6 +67,48 @@ def test_validation_figure_does_not_depend_on_the_number_of_ranks(count: int, tm
         trainer(tmp_path / name, standard_callbacks(), max_steps=1, **options).fit(module(model), datamodule=data)
         figures.append(read_series(tmp_path / name / "metrics.csv")["val/bits_per_dim"][1][-1])
     assert figures[0] == pytest.approx(figures[1], rel=1e-6)
+
+
+class Noted(DiagonalGaussian):
+    """Keeps a number of each call, drawn as noise would be."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 8, 8), 17)
+        self.drawn: list[float] = []
+
+    def log_prob(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        self.drawn.append(torch.rand(()).item())
+        return super().log_prob(x, y)
+
+
+class DumpDrawn(pl.Callback):
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        path = Path(trainer.default_root_dir) / f"drawn{trainer.global_rank}.json"
+        path.write_text(json.dumps(pl_module.model.drawn))
+
+
+def test_every_rank_has_noise_of_its_own(tmp_path: Path) -> None:
+    """In four batches of training and two of validation; rank 0 initialises besides."""
+    run = trainer(tmp_path, [*standard_callbacks(), DumpDrawn()], max_epochs=1, **TWO)
+    run.fit(module(Noted()), datamodule=digits())
+    drawn = [json.loads((tmp_path / f"drawn{rank}.json").read_text()) for rank in (0, 1)]
+    assert [len(numbers) for numbers in drawn] == [1 + 4 + 2, 4 + 2]
+    assert len({*drawn[0], *drawn[1]}) == 13
+
+
+def test_rows_speak_of_all_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that takes a second for every look: from batch to row."""
+    clock = SimpleNamespace(perf_counter=itertools.count().__next__)
+    monkeypatch.setattr("genmodels.training.callbacks.step_metrics.time", clock)
+    rows = []
+    for name, options in (("one", {}), ("two", TWO)):
+        model = Mean((1, 8, 8), 17)
+        model.initialized.fill_(True)
+        data = DataModule("digits", (1, 8, 8), 17, 10, root="unused", batch_size=100, validation=300)
+        trainer(tmp_path / name, standard_callbacks(), max_steps=2, **options).fit(module(model), datamodule=data)
+        rows.append(read_series(tmp_path / name / "metrics.csv"))
+    assert rows[0]["train/bits_per_dim"][1] == pytest.approx(rows[1]["train/bits_per_dim"][1], rel=1e-6)
+    assert [row["time/images_per_second"][1] for row in rows] == [[100, 100]] * 2
 
 
 def test_two_ranks_resume_exactly(tmp_path: Path) -> None:

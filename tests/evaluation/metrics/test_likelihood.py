@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics import Figure, Likelihood, Trained
+from genmodels.evaluation.metrics.likelihood import log_likelihoods
 from genmodels.models import Model
 from genmodels.models.contract import Batch
 from genmodels.objectives import NegativeLogLikelihood
@@ -107,6 +108,12 @@ def test_the_noise_is_a_function_of_the_seed_and_leaves_the_callers_alone() -> N
     torch.manual_seed(6)
     assert evaluate_likelihood(TwoCoins(), _flips(), seed=1) == first
     assert evaluate_likelihood(TwoCoins(), _flips(), seed=2) != first
+
+
+def test_every_batch_has_noise_of_its_own() -> None:
+    (batch,) = _flips(IMAGES)
+    first, second = log_likelihoods(TwoCoins(), [batch, batch]).chunk(2)
+    assert not torch.equal(first, second)
 
 
 def test_an_exact_model_needs_one_sample() -> None:

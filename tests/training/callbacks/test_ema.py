@@ -11,7 +11,7 @@ from genmodels.training import EMA, read_checkpoint
 
 
 class Watch(pl.Callback):
-    """Notes the weights after every step and in every validation."""
+    """Notes the weights after every batch and in every validation."""
 
     def __init__(self) -> None:
         self.start: torch.Tensor | None = None
@@ -42,6 +42,18 @@ def test_average_follows_its_recursion_and_is_what_validation_sees(tmp_path: Pat
     state = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
     torch.testing.assert_close(state["callbacks"]["EMA"]["average"]["loc"], average)
     assert torch.equal(state["state_dict"]["model.loc"], watch.steps[-1])
+
+
+def test_average_moves_with_the_steps_not_with_the_batches(tmp_path: Path) -> None:
+    """Of four batches in an epoch the third and the last end in a step."""
+    watch = Watch()
+    train(tmp_path, max_epochs=2, extra=[watch], accumulate_grad_batches=3)
+    average = watch.start
+    assert average is not None
+    for batch in (2, 3, 6, 7):
+        average = 0.9 * average + 0.1 * watch.steps[batch]
+    state = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+    torch.testing.assert_close(state["callbacks"]["EMA"]["average"]["loc"], average)
 
 
 def test_saved_average_loads_into_the_model(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from training_toys import DiagonalGaussian, digits, module, standard_callbacks, trainer
 
 from genmodels.errors import UserError
@@ -12,11 +12,17 @@ from genmodels.training.csv_logger import read_series
 
 
 class Breaks(DiagonalGaussian):
-    """Its loss, or the gradient of `log_scale` alone, is not finite at the training steps named."""
+    """Its loss, or the gradient of `log_scale` alone, is not finite at the training steps named.
+
+    Weight decay leaves `log_scale` out, which is thus in a group of its own.
+    """
 
     def __init__(self, steps: tuple[int, ...], in_gradient: bool = False) -> None:
         super().__init__((1, 8, 8), 17)
         self.steps, self.in_gradient, self.step = steps, in_gradient, -1  # the first call initialises
+
+    def decayed_parameters(self) -> list[nn.Parameter]:
+        return [self.loc]
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         log_prob = super().log_prob(x, y)
@@ -30,10 +36,13 @@ class Breaks(DiagonalGaussian):
         return log_prob * float("nan")
 
 
-def fit(folder: Path, model: DiagonalGaussian, guard: NaNGuard, **options: Any) -> DiagonalGaussian:
+def fit(
+    folder: Path, model: DiagonalGaussian, guard: NaNGuard, resume: bool = False, max_epochs: int = 2, **options: Any
+) -> DiagonalGaussian:
     callbacks = [c for c in standard_callbacks() if not isinstance(c, NaNGuard | Checkpoints)]
-    run = trainer(folder, [guard, *callbacks, Checkpoints(2)], max_epochs=2, **options)
-    run.fit(module(model), datamodule=digits())
+    run = trainer(folder, [guard, *callbacks, Checkpoints(2)], max_epochs=max_epochs, **options)
+    checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
+    run.fit(module(model), datamodule=digits(), ckpt_path=checkpoint, weights_only=True)
     return model
 
 
@@ -79,6 +88,15 @@ def test_a_skipped_step_moves_nothing(tmp_path: Path) -> None:
 def test_too_many_skips_in_a_row_stop(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="stopped at step 5 after 2 steps skipped in a row: the loss"):
         fit(tmp_path, Breaks((1, 3, 4, 5)), NaNGuard("skip", max_consecutive_skips=3))
+
+
+def test_a_resumed_run_counts_its_skips_on(tmp_path: Path) -> None:
+    """One at the end of the first part and two at the start of the second are three in a row."""
+    fit(tmp_path, Breaks((6, 8)), NaNGuard("skip"))
+    guard = NaNGuard("skip", max_consecutive_skips=3)
+    with pytest.raises(UserError, match="stopped at step 10 after 2 steps skipped in a row"):
+        fit(tmp_path, Breaks((0, 1)), guard, resume=True, max_epochs=3)
+    assert guard.skipped == 3
 
 
 class BreaksOnRankOne(DiagonalGaussian):

@@ -26,6 +26,12 @@ def test_samples_follow_the_validations_with_averaged_weights(tmp_path: Path) ->
     assert (tmp_path / "expected.png").read_bytes() == (tmp_path / "samples" / found[1]).read_bytes()
 
 
+def test_a_resumed_run_counts_its_validations_on(tmp_path: Path) -> None:
+    train(tmp_path, max_epochs=1, extra=[Samples(n=6, every=2)])
+    train(tmp_path, resume=True, max_epochs=3, extra=[Samples(n=6, every=2)])
+    assert [path.name for path in (tmp_path / "samples").iterdir()] == ["step_0000008.png"]
+
+
 def test_pictures_do_not_change_the_run(tmp_path: Path) -> None:
     train(tmp_path / "with", max_epochs=2, extra=[Samples(n=6), Curves()])
     train(tmp_path / "without", max_epochs=2)

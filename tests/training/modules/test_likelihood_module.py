@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,23 @@ def test_a_model_says_how_many_samples_initialise_it(tmp_path: Path) -> None:
     expected = DiagonalGaussian((1, 8, 8), 17)
     initialize_from(expected, expected.log_prob, digits().train_dataloader(), lambda batch: batch, 40, seed=0)
     assert torch.equal(seen.loc, expected.loc)
+    other = gaussian()
+    initialize_from(other, other.log_prob, digits().train_dataloader(), lambda batch: batch, 40, seed=1)
+    assert not torch.equal(other.loc, expected.loc)
+
+
+def test_initialisation_passes_through_what_validation_does(tmp_path: Path) -> None:
+    """A model without a density has no other way."""
+    was_pending = []
+
+    class Notes(LikelihoodModule):
+        def evaluate_batch(self, x: torch.Tensor, y: torch.Tensor | None) -> dict[str, torch.Tensor]:
+            was_pending.append(self.model.is_pending)
+            return super().evaluate_batch(x, y)
+
+    lightning = Notes(gaussian(), module(gaussian()).objective, partial(torch.optim.SGD, lr=1.0))
+    trainer(tmp_path, standard_callbacks(), max_steps=1).fit(lightning, datamodule=digits())
+    assert was_pending == [True, False, False]
 
 
 def test_initialised_models_are_left_alone(tmp_path: Path) -> None:

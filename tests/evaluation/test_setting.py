@@ -1,0 +1,43 @@
+"""A finished run's data and noise."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from genmodels.config.compose import compose
+from genmodels.config.targets import build
+from genmodels.evaluation.setting import Setting
+from genmodels.runs.finished_run import Run
+from genmodels.runs.folder import RunFolder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Of a small model that was trained on mirrored and shifted digits."""
+    config = compose(["model=nice_small", "model.width=4", "data.flip=true", "data.shift=0.2"])
+    model = build(config["model"], "model").eval()
+    return Run(RunFolder(tmp_path), config, model, "raw", tmp_path / "last.ckpt", 1)
+
+
+def test_nothing_is_augmented(run: Run) -> None:
+    loader = Setting(run).batches("train", 64)
+    raw = {x.numpy().tobytes() for x in loader.examples[torch.arange(len(loader.examples))][0]}
+    seen = [x.numpy().tobytes() for batch, _ in loader for x in batch]
+    assert len(seen) > 1000
+    assert set(seen) <= raw
+
+
+def test_test_images_are_drawn_by_the_seed(run: Run) -> None:
+    first, again, other = (Setting(run, seed=seed).random_test_examples(20)[0] for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_noise_is_a_function_of_purpose_and_seed(run: Run) -> None:
+    drawn = []
+    for seed, purpose in ((0, "sample"), (0, "sample"), (1, "sample"), (0, "complete")):
+        with Setting(run, seed=seed).noise(purpose):
+            drawn.append(torch.rand(()).item())
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) == 3

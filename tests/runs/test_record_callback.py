@@ -1,0 +1,18 @@
+"""What run.json says of the training."""
+
+from pathlib import Path
+
+import pytest
+from training_toys import train
+
+from genmodels.runs.folder import RunFolder
+from genmodels.runs.record_callback import RunRecord
+
+
+def test_steps_are_updates_and_images_are_those_of_every_batch(tmp_path: Path) -> None:
+    """Four batches of 256 make two steps."""
+    folder = RunFolder(tmp_path)
+    train(tmp_path, max_epochs=1, accumulate_grad_batches=3, extra=[RunRecord(folder, 256)])
+    record = folder.read_record()
+    assert (record["steps"], record["epochs"]) == (2, 1)
+    assert record["images_per_second"] * record["wall_time_seconds"] == pytest.approx(4 * 256, rel=0.01)
