@@ -214,6 +214,7 @@ def test_the_current_directory_is_searched_last(user: User, monkeypatch: pytest.
     assert sys.modules["my_package"].__file__ == str(installed)
 
 
+@pytest.mark.slow
 def test_two_processes_and_a_sweep_see_the_package(user: User) -> None:
     done = user.trains("plugins=[my_package]", "trainer.devices=2", "trainer.strategy=ddp")
     assert done.code == 0, done.err
