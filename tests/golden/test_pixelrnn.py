@@ -109,3 +109,14 @@ def test_the_initial_states_start_from_nought() -> None:
     shape = (1, HEIGHT, WIDTH)
     w = PixelRNN(shape, Categorical(shape, LEVELS), "row", 1, 5, 7).state_dict()
     assert not w["lstms.0.state_to_state.start"].any()
+
+
+@pytest.mark.parametrize(("kind", "taps"), [("row", 3), ("diagonal", 2)])
+def test_the_recurrent_weights_start_as_torchs_convolutions_do(kind: str, taps: int) -> None:
+    """Uniform up to one over the root of the states that enter a gate; the paper does not say."""
+    torch.manual_seed(0)
+    shape, width = (1, HEIGHT, WIDTH), 20
+    weight = PixelRNN(shape, Categorical(shape, LEVELS), kind, 1, width, 7).lstms[0].state_to_state.weight.detach()
+    bound = (taps * width) ** -0.5
+    assert 0.99 * bound < float(weight.abs().max()) <= bound
+    assert float(weight.std()) == pytest.approx(bound / 3**0.5, rel=0.05)

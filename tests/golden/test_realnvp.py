@@ -179,6 +179,21 @@ def test_running_averages_take_a_tenth_of_the_batch(model: RealNVP) -> None:
         torch.testing.assert_close(model.state_dict()[name], 0.9 * before[name] + 0.1 * of_batch)
 
 
+def test_running_averages_inside_networks_take_a_tenth_of_the_batch(model: RealNVP) -> None:
+    """`momentum=.1` of torch's batch norm; here of the first network's input, the variance the unbiased estimate."""
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    x = images(SHAPE, LEVELS, count=5)
+    torch.manual_seed(3)
+    model.train().log_prob(x)
+    torch.manual_seed(3)
+    v = (x + torch.rand(x.shape, dtype=torch.float64)) / LEVELS
+    even = ((torch.arange(8)[:, None] + torch.arange(8) + 1) % 2).double()
+    var, mean = torch.var_mean(torch.logit(ALPHA + (1 - 2 * ALPHA) * v) * even, dim=(0, 2, 3))
+    for name, of_batch in (("mean", mean), ("var", var)):
+        name = f"bijection.bijections.1.bijections.0.bijections.0.net.norm_in.running_{name}"
+        torch.testing.assert_close(model.state_dict()[name], 0.9 * before[name] + 0.1 * of_batch)
+
+
 def test_initial_values() -> None:
     """Those of `real_nvp_utils.conv_layer`, of the two kinds of couplings and of the batch norms."""
     torch.manual_seed(0)
