@@ -4,9 +4,11 @@ import itertools
 from typing import Any
 
 import pytest
+from training_toys import DiagonalGaussian, digits
 
 from genmodels import models
 from genmodels.config.checks import check
+from genmodels.config.combinations import fit_errors
 from genmodels.config.compose import CONFIG_DIR, compose
 from genmodels.config.targets import build
 from genmodels.data.sources import SOURCES
@@ -102,6 +104,19 @@ def test_what_the_program_sets_itself_cannot_be_set() -> None:
 )
 def test_combinations_that_cannot_be(overrides: list[str], sentence: str) -> None:
     assert _told(compose(overrides))[0].startswith(sentence)
+
+
+def test_processes_of_all_nodes_share_a_batch() -> None:
+    told = _told(compose(["trainer=ddp_cpu", "trainer.num_nodes=2", "data.batch_size=66"]))
+    assert told[1].startswith("data.batch_size=66 cannot be shared evenly by 4 processes")
+
+
+def test_a_built_model_is_of_its_datas_kind() -> None:
+    assert list(fit_errors(DiagonalGaussian((1, 8, 8), 17), digits())) == []
+    assert [told.partition(":")[0] for told in fit_errors(DiagonalGaussian((1, 8), 16), digits())] == [
+        "DiagonalGaussian.shape is (1, 8), and data.shape is (1, 8, 8)",
+        "DiagonalGaussian.levels is 16, and data.levels is 17",
+    ]
 
 
 def test_values_that_a_constructor_refuses_are_mistakes() -> None:

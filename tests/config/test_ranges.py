@@ -7,6 +7,7 @@ import pytest
 
 from genmodels.config.checks import check, check_arguments, check_saved
 from genmodels.config.compose import compose
+from genmodels.config.ranges import range_errors
 from genmodels.errors import UserError
 from genmodels.runs.fit import build_parts
 
@@ -123,6 +124,17 @@ def test_outside(override: str, sentence: str) -> None:
 )
 def test_the_ends_of_ranges_are_inside(override: str) -> None:
     check(compose([override]))
+
+
+def test_a_users_own_classes_see_to_their_ranges() -> None:
+    def told(target: str) -> list[str]:
+        return list(range_errors({"callbacks": {"mine": {"_target_": target, "decay": 7, "delta": -1.0}}}))
+
+    assert told("my_package.EMA") == []
+    assert told("genmodels.training.EMA") == [
+        "callbacks.mine.decay must be in [0, 1), got 7",
+        "callbacks.mine.delta must be at least 0, got -1.0",
+    ]
 
 
 def test_mistakes_of_several_parts_and_of_constructors_are_told_together() -> None:
