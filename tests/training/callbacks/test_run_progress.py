@@ -1,6 +1,8 @@
 import io
+import itertools
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -27,6 +29,17 @@ def test_plain_lines_after_every_validation(tmp_path: Path) -> None:
 def test_plain_lines_between_validations(tmp_path: Path) -> None:
     lines = run(tmp_path, terminal=False, every_seconds=0.0).splitlines()
     assert [re.match(r"step (\d)/8", line)[1] for line in lines] == list("12345678")  # type: ignore[index]
+
+
+def test_at_the_end_of_a_resumed_run_no_time_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that takes an hour for every look."""
+    train(tmp_path, max_epochs=1)
+    clock = SimpleNamespace(monotonic=itertools.count(step=3600).__next__)
+    monkeypatch.setattr("genmodels.training.callbacks.run_progress.time", clock)
+    output = io.StringIO()
+    progress = RunProgress(1e9, Console(file=output, width=120, soft_wrap=True, highlight=False))
+    train(tmp_path, resume=True, max_epochs=2, extra=[progress])
+    assert output.getvalue().splitlines()[-1].endswith("ETA 0:00:00")
 
 
 def test_a_bar_in_a_terminal(tmp_path: Path) -> None:
