@@ -51,3 +51,12 @@ def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
         os.link(half, tmp_path / half.name.replace(".file.", ".other."))
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_who_reads_the_old_file_reads_it_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_text(path, "old")
+    with path.open() as file:
+        write_text(path, "new")
+        assert file.read() == "old"
+    assert path.read_text() == "new"

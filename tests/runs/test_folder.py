@@ -15,6 +15,7 @@ def test_the_config_comes_back_but_for_what_the_user_says_anew_and_finds_its_dat
     overrides = ["optimizer.lr=1e-5", "data=toy2d", "model=nice_small", "data_dir=sets"]
     monkeypatch.chdir(tmp_path)
     RunFolder(tmp_path).write_config(compose([*overrides, "plugins=[my_package]", "data.download=true"]))
+    assert "plugins" not in (tmp_path / "config.yaml").read_text()
     saved = RunFolder(tmp_path).read_config()
     config = compose(overrides)
     del config["plugins"]

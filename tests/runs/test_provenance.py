@@ -54,6 +54,13 @@ def test_the_difference_is_kept_and_gives_the_code_back(name: str, project: Path
     assert path.read_text() == "two = 'ä'\n\n"
 
 
+def test_what_is_staged_is_a_difference_too(project: Path) -> None:
+    (project / "train.py").write_text("two\n\n")
+    subprocess.run(["git", "-C", project, "add", "train.py"], check=True)
+    assert _git(project)["dirty"]
+    assert "+two\n" in (project / "outputs" / "uncommitted.diff").read_text()
+
+
 def test_each_part_of_a_run_keeps_its_own_difference(project: Path) -> None:
     names = []
     for number in range(3):
