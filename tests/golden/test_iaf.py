@@ -10,7 +10,7 @@ from genmodels.models import IAF
 from golden.fixed import filled, images
 from golden.made_network import State, log_normal, logit_of_pixels, made
 
-LAYERS = 3
+LAYERS = 4  # even: of an odd number the orders are the same from both ends
 
 
 def _data(
