@@ -34,3 +34,16 @@ def test_conditionals_and_likelihood_are_the_papers(colours: int) -> None:
     expected = _by_the_paper(w, x, colours)
     torch.testing.assert_close(model.conditionals(x), expected, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(model.log_prob(x), categorical(expected, x), rtol=1e-10, atol=1e-10)
+
+
+def test_weights_start_as_torchs_convolutions_do() -> None:
+    """Our own choice, the paper names none: uniform up to one over the root of what a masked kernel could see."""
+    torch.manual_seed(0)
+    shape = (3, 8, 8)
+    w = PixelCNN(shape, Categorical(shape, LEVELS), 1, 30, 60).state_dict()
+    for name in [name.removesuffix(".weight") for name in w if name.endswith(".weight")]:
+        weight, bias = w[f"{name}.weight"], w[f"{name}.bias"]
+        bound = weight[0].numel() ** -0.5
+        assert 0.9 * bound < float(weight.abs().max()) <= bound, name
+        assert float(weight.std()) == pytest.approx(bound / 3**0.5, rel=0.1), name
+        assert 0.5 * bound < float(bias.abs().max()) <= bound, name

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -41,3 +42,13 @@ def test_density_of_samples_and_of_points() -> None:
 def test_number_of_parameters() -> None:
     """Section 6.1: w, b and u of each of the longest flow's 32 maps of the plane."""
     assert sum(p.numel() for p in PlanarFlow((2,), None).parameters()) == 32 * 5
+
+
+def test_starts_with_random_planes_and_small_steps() -> None:
+    """Our own choice, the paper names none: w and b from N(0, 1), u before it is constrained from N(0, 0.1)."""
+    torch.manual_seed(0)
+    w = PlanarFlow((20,), None, num_layers=200).state_dict()
+    for name, expected in (("w", 1.0), ("b", 1.0), ("v", 0.1)):
+        values = torch.stack([value for key, value in w.items() if key.endswith(f".{name}")])
+        assert float(values.std()) == pytest.approx(expected, rel=0.2), name
+        assert abs(float(values.mean())) < 0.3 * expected, name

@@ -109,6 +109,11 @@ def test_what_the_user_sets_is_not_chosen() -> None:
     assert FlowPP((1, 8, 8), 17, ["1 columns"], width=4, num_blocks=1).chosen == {}
 
 
+def test_the_first_batch_is_that_of_glows_code_and_smaller_for_the_large_autoregressive_models() -> None:
+    assert (Glow.init_batch_size, FlowPP.init_batch_size) == (256, 256)
+    assert PixelCNNPP.init_batch_size == 64
+
+
 def test_a_size_that_the_user_sets_and_that_does_not_fit_is_refused_with_one_that_does() -> None:
     with pytest.raises(UserError, match=r"28x28 cannot be halved model\.num_halvings=3 times: set it to 2"):
         PixelCNNPP((1, 28, 28), Categorical((1, 28, 28), 17), num_halvings=3)

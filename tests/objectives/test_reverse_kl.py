@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from genmodels.config.compose import compose
 from genmodels.distributions.energies import BOX, ENERGIES
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics import ReverseKLDivergence, Trained
@@ -74,6 +75,11 @@ def test_loss_is_the_annealed_free_energy_and_the_metric_is_not_annealed() -> No
     assert losses == pytest.approx([beta * energy - entropy for beta in (0.01, 0.5, 1.0, 1.0)])
     assert metrics == pytest.approx([metrics[0]] * 4)
     assert metrics[0] == pytest.approx(-entropy - objective.log_density(samples).mean().item())
+
+
+def test_annealing_takes_the_papers_ten_thousand_steps() -> None:
+    assert ReverseKL("u1").annealing_steps == 10_000
+    assert compose(["model=planar", "data=energy2d"])["objective"]["annealing_steps"] == 10_000
 
 
 def test_without_annealing_beta_is_one_from_the_start() -> None:
