@@ -1,20 +1,25 @@
 """MAF with a mixture MADE as its base, by Papamakarios et al. 2017 and `MaskedAutoregressiveFlow_on_MADE`."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
-from genmodels.models import MAFMoG
+from genmodels.models import MAF, MAFMoG
 from golden.fixed import filled, images
 from golden.made_network import log_mixture, logit_of_pixels, made
 from golden.running import with_running_averages
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_vectors(layers: int) -> None:
+def test_vectors(layers: int, activation: str) -> None:
     """The order of the base is the reverse of the last MADE's."""
-    model = with_running_averages(filled(MAFMoG((4,), None, num_layers=layers, num_components=3, width=7)))
+    model = filled(MAFMoG((4,), None, layers, num_components=3, width=7, activation=activation))  # type: ignore[arg-type]
+    with_running_averages(model)
     x = torch.sin(torch.arange(12, dtype=torch.float64)).view(3, 4)
-    expected = _log_p(model, "bijection.bijections.", 0, x, layers)
+    expected = _log_p(model, "bijection.bijections.", 0, x, layers, getattr(torch, activation))
     torch.testing.assert_close(model.log_prob(x), expected, rtol=1e-10, atol=1e-10)
 
 
@@ -30,19 +35,32 @@ def test_images() -> None:
     torch.testing.assert_close(log_p, expected, rtol=1e-10, atol=1e-10)
 
 
-def _log_p(model: MAFMoG, steps: str, first: int, x: torch.Tensor, layers: int) -> torch.Tensor:
+@pytest.mark.parametrize("kind", [MAF, MAFMoG])
+def test_random_degrees_are_those_of_every_network(kind: type[MAF]) -> None:
+    """What they are is tested of MADE."""
+    torch.manual_seed(0)
+    w = kind((6,), None, num_layers=3, width=40, degrees="random").state_dict()
+    degrees = [value for name, value in w.items() if name.endswith("degrees0")]
+    sequential = (torch.arange(40) % 5 + 1).sort().values
+    assert len(degrees) == {MAF: 3, MAFMoG: 4}[kind]
+    assert not any(torch.equal(of_layer, sequential) for of_layer in degrees)
+
+
+def _log_p(
+    model: MAFMoG, steps: str, first: int, x: Tensor, layers: int, activation: Callable[[Tensor], Tensor] = torch.relu
+) -> Tensor:
     w = model.state_dict()
     order = list(range(x.shape[1]))
     log_det = torch.zeros(len(x), dtype=x.dtype)
     for layer in range(layers):
         made_name, norm = f"{steps}{first + 2 * layer}.net", f"{steps}{first + 2 * layer + 1}"
-        mean, log_variance = made(w, made_name, x, order).unbind(dim=1)
+        mean, log_variance = made(w, made_name, x, order, activation).unbind(dim=1)
         x = (x - mean) / torch.exp(log_variance / 2)
         deviation = torch.sqrt(w[f"{norm}.running_var"] + 1e-5)
         x = w[f"{norm}.gamma"].exp() * (x - w[f"{norm}.running_mean"]) / deviation + w[f"{norm}.beta"]
         log_det = log_det - log_variance.sum(dim=1) / 2 + (w[f"{norm}.gamma"] - deviation.log()).sum()
         order.reverse()
-    return log_det + log_mixture(made(w, "base.net", x, order), x)
+    return log_det + log_mixture(made(w, "base.net", x, order, activation), x)
 
 
 def test_initial_values() -> None:

@@ -47,6 +47,13 @@ class Cold(Empty):
         return torch.zeros(n)
 
 
+class Counting(Empty):
+    """It draws, but calls its number of draws by a name of its own."""
+
+    def sample(self, count: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        return torch.zeros(count)
+
+
 class OnlyEncodes(Empty):
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return x
@@ -95,6 +102,7 @@ def test_what_cannot_be_called_is_not_offered() -> None:
             Cold(),
             "Cold.sample does not take temperature: its arguments have to be (n, y, temperature)",
         ),
+        (Counting(), "Counting.sample does not take n: its arguments have to be (n, y, temperature)"),
         (OnlyEncodes(), "OnlyEncodes does not set decode: a Latent has it"),
         (NoShape(), "NoShape does not set self.shape: it has to be the data's"),
         (nn.Linear(1, 1), "Linear is no genmodels.models.Model: derive the class from it"),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genmodels.bijections import LearnedTopPrior
 from genmodels.errors import UserError
-from genmodels.models import NICE, Flow, Glow, RealNVP
+from genmodels.models import MAF, NICE, Flow, Glow, RealNVP
 from genmodels.networks.data_init import initialize
 
 TINY = {
@@ -226,6 +226,22 @@ def test_class_conditional_glow_learns_a_prior_per_class() -> None:
     assert model.sample(4).shape == (4, 1, 4, 4)
     with pytest.raises(UserError, match=r"model\.conditional=false"):
         model.log_prob(x)
+
+
+def test_samples_without_labels_are_of_all_labels_alike() -> None:
+    """A flow that moves every class by a hundred, so that samples tell their labels."""
+    model = MAF((2,), None, 1, 1, 8, batch_norm=False, conditional=True, num_classes=3)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.zero_()
+            if name.endswith("of_context.weight"):
+                parameter[8:10] = 100.0 * torch.arange(3)  # to the two means, behind the 8 hidden units
+    n = 6000
+    labels = (model.sample(n) / 100).round().long()
+    assert torch.equal(labels[:, 0], labels[:, 1])
+    frequency = torch.bincount(labels[:, 0], minlength=3) / n
+    assert frequency.shape == (3,)
+    assert ((frequency - 1 / 3).abs() < 4.5 * (2 / 9 / n) ** 0.5).all()
 
 
 def test_edge_channel_tells_padding_from_black() -> None:
