@@ -16,11 +16,12 @@ help: ## Show this list
 quickstart: $(VENV)/installed ## Install, train a small Glow on real 8x8 digits (about a minute), score and sample it
 	$(BIN)/python train.py
 
+# One process a core, a file to a process: the fixtures of a file are made once.
 test: $(VENV)/installed ## Install and run the tests (a few minutes)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 test-all: $(VENV)/installed ## Also the slow tests: real data, several processes, killed and resumed runs
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m ""
 
 check: $(VENV)/installed ## Lint, formatting and types
 	$(BIN)/ruff check .

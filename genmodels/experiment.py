@@ -17,11 +17,11 @@ from genmodels.config.devices import global_rank, local_processes, started_by_a_
 from genmodels.config.resuming import resumed_config
 from genmodels.config.targets import raise_all
 from genmodels.errors import Interrupted, UserError, printable
-from genmodels.evaluation.scoring import chosen_metrics, in_words, score
+from genmodels.evaluation.scoring import chosen_metrics, in_words, keep, score
 from genmodels.evaluation.setting import Setting
 from genmodels.files import write_text
 from genmodels.runs.finished_run import load_run
-from genmodels.runs.fit import Parts, build_parts, fit
+from genmodels.runs.fit import Parts, build_parts, fit, loggers_of
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.launch import launch
 from genmodels.runs.provenance import provenance
@@ -102,6 +102,7 @@ def train_from(start: Start) -> float | None:
     folder.keep_inside(*folder.written)
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
+        loggers_of(config, parts.module, str(folder.path), wandb_id)  # one that is not installed: told before any file
         folder.write_config(config)
         folder.update_record(**_beginning(folder, config, start.overrides, wandb_id, parts))
         print_start_table(start_table(config, parts.module, parts.data, folder.path))
@@ -210,9 +211,11 @@ def score_test(config: dict[str, Any], folder: str, loggers: list[RunLogger]) ->
         return
     device = "cpu" if config["trainer"].get("accelerator") == "cpu" else "auto"
     run, asked = load_run(folder), {"metrics": None, **config["evaluation"]}
-    figures = score(Setting(run, asked.pop("batch_size"), device), "test", **asked)
+    setting = Setting(run, asked.pop("batch_size"), device)
+    figures = score(setting, "test", **asked)
     for name, figure in figures.items():
         print(in_words(name, figure, run))
+    keep(setting, figures, asked["max_images"])
     log_final(loggers, {name: figure.mean for name, figure in figures.items()}, run.step)
 
 

@@ -30,10 +30,10 @@ def fractions(under: str = "model.", **values: float) -> None:
     )
 
 
-def between(low: float, high: float, /, under: str = "model.", **values: float) -> None:
+def between(low: float, high: float, /, **values: float) -> None:
     """Check that each value lies between the two and is neither; else raise as `at_least`."""
     _check(
-        f"{under}{name} must lie between {low:g} and {high:g}, got {value}"
+        f"model.{name} must lie between {low:g} and {high:g}, got {value}"
         for name, value in values.items()
         if not low < value < high
     )

@@ -172,3 +172,13 @@ def test_help_shows_the_values_that_hold(run: Run, program: str) -> None:
         key, _, value = line.strip().partition(" ")[0].partition("=")
         if value and "<" not in value:
             assert str(OmegaConf.select(config, key)) == str(yaml.safe_load(value)), line
+
+
+def test_a_logger_that_is_not_installed_says_so_before_there_is_a_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = "genmodels.training.tensorboard_logger.importlib.util.find_spec"
+    monkeypatch.setattr(find, lambda name: None)
+    told = run("train", "logger=tensorboard", "trainer=cpu", f"hydra.run.dir={tmp_path / 'run'}").mistake
+    assert told == "logger=tensorboard needs TensorBoard: run `pip install tensorboard`."
+    assert not (tmp_path / "run" / "run.json").exists()

@@ -1,5 +1,6 @@
 """Whole runs through the front doors: train, evaluate, sample, interpolate, resume."""
 
+import errno
 import json
 import math
 import shutil
@@ -104,6 +105,18 @@ def test_evaluations_live_side_by_side(run: Run, finished: Path) -> None:
     }
     assert figures["test/bits_per_dim K=4 first 100"]["protocol"]["importance_samples"] == 4
     assert [figure["seed"] for figure in figures.values()] == [0, 0, 3]
+
+
+def test_figures_are_told_also_where_they_cannot_be_kept(
+    run: Run, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "metrics.json")
+
+    monkeypatch.setattr("genmodels.runs.folder.write_text", refuse)
+    done = run("evaluate", f"run={finished}", "max_images=10")
+    assert "test/bits_per_dim" in done.out
+    assert done.mistake == "the file system is read-only: metrics.json"
 
 
 def test_metrics_that_do_not_apply_or_exist(run: Run, finished: Path) -> None:

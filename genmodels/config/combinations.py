@@ -68,5 +68,5 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
             f"take a multiple of {processes}, such as {fitting}"
         )
     name, objective = config["data"].get("name"), config["objective"]["_target_"]
-    if name in ENERGIES and not objective.endswith(".ReverseKL"):
+    if name in ENERGIES and objective.startswith("genmodels.") and not objective.endswith(".ReverseKL"):
         yield f"data.name={name} is a density to be fitted, not a set of examples: choose objective=reverse_kl"

@@ -20,17 +20,19 @@ def evaluate(
     plugins: list[str] | str | None,
 ) -> None:
     """The keys of conf/evaluate.yaml, which says what they mean."""
-    from genmodels.evaluation.scoring import in_words, score
+    from genmodels.evaluation.scoring import in_words, keep, score
     from genmodels.evaluation.setting import Setting
     from genmodels.plugins import allow
     from genmodels.runs.finished_run import load_run
 
     allow(plugins)
     loaded = load_run(run, weights)
-    figures = score(Setting(loaded, batch_size, device, seed, data_dir), split, metrics, importance_samples, max_images)
+    setting = Setting(loaded, batch_size, device, seed, data_dir)
+    figures = score(setting, split, metrics, importance_samples, max_images)
     if not figures:
         raise UserError(f"no metric applies to {type(loaded.model).__name__} unasked: name some, metrics=[...]")
     print("\n".join(in_words(name, figure, loaded) for name, figure in figures.items()))
+    keep(setting, figures, max_images)  # last: a full disk or a read-only run takes no figure from the user
     print(f"written to {loaded.folder.metrics}")
 
 

@@ -1,6 +1,6 @@
 """Measure a finished run and keep the figures in its metrics.json."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,7 +23,7 @@ def score(
     importance_samples: int = 1,
     max_images: int | None = None,
 ) -> dict[str, Figure]:
-    """Measure `metrics` on a split and write them to metrics.json, beside figures of other splits and protocols.
+    """Measure `metrics` on a split; nothing is written.
 
     Args:
         split: part of the run's own data set.
@@ -37,8 +37,7 @@ def score(
         UserError: a metric that is asked for does not exist or does not apply.
     """
     at_least(1, under="", importance_samples=importance_samples, max_images=max_images)
-    run = setting.run
-    objective: Objective = build(run.config["objective"], "objective")
+    objective: Objective = build(setting.run.config["objective"], "objective")
     chosen = chosen_metrics(metrics, setting.model, objective)
     trained = Trained(
         model=setting.model,
@@ -56,9 +55,21 @@ def score(
         if not isinstance(figure, Figure):
             name = plugins.public_name(type(metric))
             raise UserError(f"{name}.measure has to give a Figure, and gives a {type(figure).__name__}")
-        name = f"{split}/{figure.name}"
+        figures[f"{split}/{figure.name}"] = figure
+    return figures
+
+
+def keep(setting: Setting, figures: Mapping[str, Figure], max_images: int | None = None) -> None:
+    """Write what `score` gave to the run's metrics.json, beside figures of other splits and protocols.
+
+    Args:
+        figures: by full name.
+        max_images: as for `score`.
+    """
+    run = setting.run
+    for name, figure in figures.items():
         entry = asdict(figure) | {
-            "split": split,
+            "split": name.partition("/")[0],
             "max_examples": max_images,
             "seed": setting.seed,
             "weights": run.weights,
@@ -66,8 +77,6 @@ def score(
             "checkpoint": run.checkpoint.name,
         }
         run.folder.add_metrics(_key(name, entry), entry)
-        figures[name] = figure
-    return figures
 
 
 def chosen_metrics(names: Sequence[str] | None, model: Model, objective: Objective) -> list[Metric]:

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, RichModelSummary
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.trainer.connectors import checkpoint_connector
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -115,9 +114,7 @@ def fit(
     callbacks = [*parts.callbacks, RunRecord(files, data.batch_size)]
     if config["trainer"].get("enable_model_summary"):
         callbacks.append(RichModelSummary(max_depth=3))  # Lightning's own stops at the module's one part, the model
-    loggers = build(
-        config["logger"], "logger", folder=folder, wandb_id=wandb_id, config=config, selection=module.selection
-    )
+    loggers = loggers_of(config, module, folder, wandb_id)
     try:
         trainer = _build_trainer(config, module, files, callbacks, loggers)
         trainer.fit(module, datamodule=data, ckpt_path=str(files.last) if resume else None, weights_only=True)
@@ -141,12 +138,22 @@ def fit(
     return None if value is None else float(value)
 
 
+def loggers_of(config: dict[str, Any], module: TrainingModule, folder: str, wandb_id: str) -> list[RunLogger]:
+    """The loggers of a run; they begin, and write, with the first row.
+
+    Raises:
+        UserError: one of them is not installed.
+    """
+    supplied: dict[str, Any] = {"folder": folder, "wandb_id": wandb_id, "config": config, "selection": module.selection}
+    return build(config["logger"], "logger", **supplied)
+
+
 def _build_trainer(
     config: dict[str, Any],
     module: TrainingModule,
     files: RunFolder,
     callbacks: list[pl.Callback],
-    loggers: list[Logger],
+    loggers: list[RunLogger],
 ) -> pl.Trainer:
     node = {key: value for key, value in config["trainer"].items() if key not in STEP_RULES}
     if module.automatic_optimization:

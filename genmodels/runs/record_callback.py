@@ -55,10 +55,10 @@ class RunRecord(pl.Callback):
     def _write(self, trainer: pl.Trainer) -> None:
         if not trainer.is_global_zero or self._started is None:
             return
-        images = batches_seen(trainer) * self._batch_size
+        images, seconds = batches_seen(trainer) * self._batch_size, self.seconds
         self._folder.update_record(
             steps=module_of(trainer).steps_taken,
             epochs=trainer.current_epoch,
-            wall_time_seconds=round(self.seconds, 3),
-            images_per_second=round(images / self.seconds, 2),
+            wall_time_seconds=round(seconds, 3),
+            images_per_second=round(images / seconds, 2),
         )

@@ -25,7 +25,7 @@ def scales_for(model: str, shape: Sequence[int], asked: int | None, wished: int,
 
     fitting = [scales for scales in range(1, max(height, width).bit_length()) if fits(scales)]
     if asked is None and fitting:
-        return max((scales for scales in fitting if scales <= wished), default=fitting[0])
+        return max(scales for scales in fitting if scales <= wished)  # what can be halved twice can be halved once
     if asked in fitting:
         return asked
     size = f"{height}x{width}"
