@@ -2,6 +2,9 @@
 
 from genmodels.distributions.base import Base, StandardLogistic, StandardNormal
 from genmodels.distributions.dequantization import Dequantization, UniformDequantization, VariationalDequantization
+from genmodels.distributions.fitting import fitting_likelihood
+from genmodels.distributions.gaussian import Gaussian
+from genmodels.distributions.likelihood import Likelihood
 from genmodels.distributions.logistic_mixture import LogisticMixture
 from genmodels.distributions.mixture_made import MixtureMADE
 from genmodels.distributions.pixels import Bernoulli, Categorical, PixelLikelihood

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from genmodels.distributions.likelihood import Likelihood
 from genmodels.errors import UserError
 
 COLDEST = 1e-6  # temperature 0 would divide by zero
 
 
-class PixelLikelihood(nn.Module, ABC):
+class PixelLikelihood(Likelihood, ABC):
     """P(all colours of a pixel | params), params from a network that has seen the pixels before it.
 
     Drawing is a deterministic function of uniform noise, so that different ways to sample one model can be fed the
@@ -41,7 +42,7 @@ class PixelLikelihood(nn.Module, ABC):
                 f"model.likelihood needs images of integers, but data.shape={list(shape)} and data.levels={levels}; "
                 "choose a flow, e.g. model=maf, for vectors."
             )
-        super().__init__()
+        super().__init__(shape, (num_params, *shape[1:]), (num_noises, *shape[1:]))
         self.channels = shape[0]
         self.levels = levels
         self.num_params = num_params
@@ -69,6 +70,19 @@ class PixelLikelihood(nn.Module, ABC):
     @abstractmethod
     def pmf(self, params: Tensor, x: Tensor, channel: int) -> Tensor:
         """P(x_channel = v | params, x_k for k < channel) for every v: [B, levels, H, W]."""
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The expected value of each colour: [B, C, H, W] from 0 to levels - 1.
+
+        Where the colours depend on one another, given the earlier ones' rounded means.
+        """
+        values = torch.arange(self.levels, dtype=params.dtype, device=params.device).view(1, -1, 1, 1)
+        means: list[Tensor] = []
+        x = params.new_zeros(len(params), self.channels, *params.shape[2:], dtype=torch.long)
+        for channel in range(self.channels):
+            means.append((self.pmf(params, x, channel) * values).sum(dim=1))
+            x[:, channel] = means[-1].round().long()
+        return torch.stack(means, dim=1)
 
 
 class Bernoulli(PixelLikelihood):

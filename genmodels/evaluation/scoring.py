@@ -44,6 +44,8 @@ def score(
         objective=objective,
         split=split,
         batches=lambda batch_size: setting.batches(split, batch_size),
+        training_batches=lambda batch_size: setting.batches("train", batch_size),
+        picture=lambda name: setting.path(name).with_suffix(".png"),
         importance_samples=importance_samples,
         max_examples=max_images,
         batch_size=setting.batch_size,
@@ -108,16 +110,24 @@ def _metric(name: str) -> Metric:
 
 
 def in_words(name: str, figure: Figure, run: Run) -> str:
-    """One line: "test/bits_per_dim 3.3500 ± 0.0100 bits/dim (bound, K=16, 10,000 examples), ema weights of step 9"."""
-    error = "" if figure.standard_error is None else f" ± {figure.standard_error:.4f}"
+    """A line: "test/bits_per_dim 3.3500 ± 0.0100 bits/dim (bound, K=16, 10,000 examples), ema weights of step 9".
+
+    Below it a line for each part and each picture.
+    """
     unit = f" {figure.unit}" if figure.unit else ""
     others = "".join(f" = {value:.2f} {unit}" for unit, value in figure.other_units.items())
     samples = figure.protocol.get("importance_samples")
     terms = [figure.kind, *([f"K={samples}"] if samples and figure.kind == "bound" else [])]
     terms.append(f"{figure.num_examples:,} {'samples' if figure.kind == 'estimate' else 'examples'}")
-    return (
-        f"{name} {figure.mean:.4f}{error}{unit}{others} ({', '.join(terms)}), {run.weights} weights of step {run.step}"
-    )
+    whole = _with_error(figure.mean, figure.standard_error)
+    parts = [f"  {part} {_with_error(*value)}{unit}" for part, value in figure.parts.items()]
+    pictures = [f"  picture {picture}" for picture in figure.pictures]
+    first = f"{name} {whole}{unit}{others} ({', '.join(terms)}), {run.weights} weights of step {run.step}"
+    return "\n".join([first, *parts, *pictures])
+
+
+def _with_error(mean: float, error: float | None) -> str:
+    return f"{mean:.4f}" if error is None else f"{mean:.4f} ± {error:.4f}"
 
 
 def _key(name: str, entry: dict[str, Any]) -> str:

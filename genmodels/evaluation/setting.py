@@ -97,7 +97,7 @@ class Setting:
             name: of the files in the run's `samples` folder, unless there is `out`.
         Returns: the files.
         """
-        path = self._path(name)
+        path = self.path(name)
         arrays, picture = path.with_name(f"{path.name}.npz"), path.with_name(f"{path.name}.png")
         kinds = np.array([]) if labels is None else labels.cpu().numpy()
         with replacing(arrays) as file:
@@ -111,7 +111,12 @@ class Setting:
             return [arrays]
         return [picture, arrays]
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Where a file of that name belongs, without suffix: `out`, or the run's `samples` folder.
+
+        Raises:
+            UserError: `out` cannot be a file, or its folder cannot be made.
+        """
         if self._out is None:
             self.run.folder.keep_inside(self.run.folder.samples)
             return self.run.folder.samples / name

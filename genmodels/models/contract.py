@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
+from genmodels.models.terms import Gradient, Terms
 
 Kind = Literal["images", "vectors"]
 Batch = tuple[Tensor, Tensor | None]
@@ -80,6 +81,33 @@ class Density(Protocol):
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Shapes: x [B, *shape], y [B] -> [B], nats."""
+
+
+class LatentVariables(Density, Protocol):
+    """Its log-weights come from draws of latents: see `Terms`."""
+
+    def terms(
+        self, x: Tensor, y: Tensor | None = None, samples: int = 1, gradient: Gradient = "reparametrised"
+    ) -> Terms:
+        """Shapes: x [B, *shape], y [B]."""
+
+
+class SingleLatent(LatentVariables, Protocol):
+    """It has one layer of latent vectors z [B, Z], and names the three densities of x and z.
+
+    Attributes:
+        prior: p(z).
+        posterior: called with (z, features), log q(z | x).
+    """
+
+    prior: nn.Module
+    posterior: nn.Module
+
+    def posterior_features(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """What q(z | x) is made of: [B, *shape] -> [B, F]."""
+
+    def log_joint(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x, z). Shapes: x [B, *shape], z [B, Z] -> [B], nats."""
 
 
 class Sampler(Protocol):
@@ -152,6 +180,8 @@ class AdversarialPair(Protocol):
 
 CAPABILITIES: dict[type, str] = {
     Density: "a model with a density",
+    LatentVariables: "a variational autoencoder",
+    SingleLatent: "a variational autoencoder with one layer of latents",
     Sampler: "a model that can be drawn from",
     PixelByPixel: "an autoregressive model of images",
     Latent: "a model with latents",
@@ -201,8 +231,7 @@ def contract_errors(model: nn.Module) -> Iterator[str]:
         if not hasattr(model, attribute):
             yield f"{name} does not set self.{attribute}: it has to be the data's"
     for capability in CAPABILITIES:
-        # That draws by `sample` as others do, and `order` may be a name for something else.
-        if capability is not PixelByPixel and any(hasattr(model, member) for member in _methods(capability)):
+        if any(hasattr(model, method) for method in _own_methods(capability)):
             yield from _capability_errors(model, capability)
 
 
@@ -240,6 +269,12 @@ def _lacking(method: Callable[..., Any], promised: Callable[..., Any]) -> list[s
 
 def _methods(capability: type) -> list[str]:
     return [member for member in _MEMBERS[capability] if callable(getattr(capability, member, None))]
+
+
+def _own_methods(capability: type) -> list[str]:
+    """Those by which a model begins to offer it: what a wider capability has too begins that one only."""
+    wider = {name for base in capability.__mro__[1:] for name in _MEMBERS.get(base, ())}
+    return [name for name in _methods(capability) if name not in wider]
 
 
 def _members(capability: type) -> list[str]:

@@ -1,5 +1,6 @@
 """Every size of every model is held against its range, and a mistake names its key."""
 
+import inspect
 import pkgutil
 import re
 import typing
@@ -24,7 +25,8 @@ def _node(name: str) -> dict[str, Any]:
 
 def _settings(node: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every setting of a node and of those in it, with its type."""
-    hints = typing.get_type_hints(pkgutil.resolve_name(node["_target_"]).__init__)
+    target = pkgutil.resolve_name(node["_target_"])
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     for key, value in node.items():
         if is_node(value):
             yield from _settings(value, (*path, key))

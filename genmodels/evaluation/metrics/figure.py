@@ -22,6 +22,8 @@ class Figure:
             "estimate", a Monte-Carlo mean of the quantity.
         protocol: whatever else two figures must share to be compared: K, features, split, ...
         other_units: the same mean in other units, by unit.
+        parts: further numbers of the same measurement in the same unit, by name: mean and standard error, or None.
+        pictures: files that the measurement has drawn.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Figure:
     kind: Literal["exact", "bound", "estimate"]
     protocol: dict[str, Any] = field(default_factory=dict)
     other_units: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
 
 
 def mean_with_error(values: Tensor) -> tuple[float, float | None]:

@@ -14,6 +14,7 @@ from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.models.contract import Batch, Density, Model, offered, required
+from genmodels.models.log_weights import log_weights
 from genmodels.objectives import Objective
 from genmodels.objectives.units import in_reported_unit, metric_name
 from genmodels.progress_bar import progress
@@ -74,7 +75,7 @@ def log_likelihoods(
     Raises:
         UserError: a log-weight is not finite, or there is nothing to score.
     """
-    density = required(model, Density, "a likelihood")
+    required(model, Density, "a likelihood")
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -88,7 +89,7 @@ def log_likelihoods(
             remaining -= keep
             x, y = x[:keep].to(device), None if y is None else y[:keep].to(device)
             with seeded(seed_for("evaluation", seed, index), device):
-                scores.append(_log_mean_weight(density, x, y, importance_samples, rows).cpu())
+                scores.append(_log_mean_weight(model, x, y, importance_samples, rows).cpu())
     finally:
         model.train(was_training)
     if not scores:
@@ -96,20 +97,17 @@ def log_likelihoods(
     return torch.cat(scores)
 
 
-def _log_mean_weight(density: Density, x: Tensor, y: Tensor | None, samples: int, rows: int) -> Tensor:
-    """log (1/K) sum_k w_k(x), float64 [B]; as many samples at a time as `rows` allows."""
+def _log_mean_weight(model: Model, x: Tensor, y: Tensor | None, samples: int, rows: int) -> Tensor:
+    """log (1/K) sum_k w_k(x), float64 [B]; as many samples at a time as `rows` allows, and only their sum is kept."""
     at_a_time = max(1, rows // len(x))
-    chunks = []
+    total = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
     for start in range(0, samples, at_a_time):
-        k = min(at_a_time, samples - start)
-        repeated = x.repeat(k, *[1] * (x.dim() - 1))
-        weights = density.log_prob(repeated, None if y is None else y.repeat(k))
-        chunks.append(weights.double().view(k, len(x)))
-    log_weights = torch.cat(chunks)
-    if not log_weights.isfinite().all():
-        bad = int((~log_weights.isfinite()).sum())
-        raise UserError(
-            f"log_prob gave {bad} values that are not finite among {log_weights.numel()} of a batch: the weights have "
-            "diverged, so there is no likelihood to report"
-        )
-    return log_weights.logsumexp(dim=0) - math.log(samples)
+        weights = log_weights(model, x, y, min(at_a_time, samples - start), "a likelihood").double()
+        if not weights.isfinite().all():
+            bad = int((~weights.isfinite()).sum())
+            raise UserError(
+                f"log_prob gave {bad} values that are not finite among {weights.numel()} of a batch: the weights have "
+                "diverged, so there is no likelihood to report"
+            )
+        total = torch.logaddexp(total, weights.logsumexp(dim=0))
+    return total - math.log(samples)

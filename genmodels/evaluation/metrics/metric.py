@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from genmodels.evaluation.metrics.figure import Figure
@@ -25,6 +26,8 @@ class Trained:
         max_examples: measure on so many of the first examples; None for all.
         batch_size: examples x samples that go through the model at a time.
         seed: of all noise.
+        training_batches: as `batches`, of the training split, whatever `split` is.
+        picture: (name) -> where a picture of that name belongs.
     """
 
     model: Model
@@ -35,6 +38,8 @@ class Trained:
     max_examples: int | None = None
     batch_size: int = 100
     seed: int = 0
+    training_batches: Callable[[int], Iterable[Batch]] = lambda _: ()
+    picture: Callable[[str], Path] = Path
 
 
 class Metric(ABC):

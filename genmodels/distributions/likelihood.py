@@ -1,0 +1,37 @@
+"""What every distribution of data given a network's outputs offers: scored and drawn by one object."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class Likelihood(nn.Module, ABC):
+    """p(x | params).
+
+    Drawing is a deterministic function of uniform noise, so that different ways to sample one model can be fed the
+    same noise and compared.
+
+    Args:
+        shape: of one x.
+        params_shape: what a network has to give for one x.
+        noise_shape: uniform numbers that one x takes.
+    """
+
+    def __init__(self, shape: Sequence[int], params_shape: Sequence[int], noise_shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.params_shape = tuple(params_shape)
+        self.noise_shape = tuple(noise_shape)
+
+    @abstractmethod
+    def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
+        """log p of the parts of x that are independent given params, nats; [B, ...], to be summed."""
+
+    @abstractmethod
+    def sample(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
+        """The x that `noise`, uniform in (0, 1), stands for; temperature 0 gives the likeliest one or the mean."""
+
+    @abstractmethod
+    def mean(self, params: Tensor) -> Tensor:
+        """The expectation of x, [B, *shape] of floats."""

@@ -1,0 +1,1 @@
+"""Variational autoencoders: latents that a network infers, in one layer or many."""

@@ -1,0 +1,75 @@
+"""Approximate posteriors q(z | x): distributions of latents given what an encoder makes of x."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from genmodels.distributions.base import Base, StandardNormal
+from genmodels.ranges import at_least
+
+
+class Posterior(nn.Module, ABC):
+    """q(z | x) of latent vectors, given features of x.
+
+    Called, it gives log q(z | x) of any latents, so that its parameters can be held fixed in that while the draws
+    depend on them.
+
+    Args:
+        num_latents: Z.
+        num_features: F, what the encoder has to give for an example.
+    Shapes: features [B, F], z [B, Z], log q [B] nats.
+    """
+
+    def __init__(self, num_latents: int, num_features: int) -> None:
+        at_least(1, under="model.posterior.", num_latents=num_latents)
+        super().__init__()
+        self.num_latents = num_latents
+        self.num_features = num_features
+
+    @abstractmethod
+    def sample(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """A draw for each row, differentiable in the features and the parameters, and its log q."""
+
+    @abstractmethod
+    def forward(self, z: Tensor, features: Tensor) -> Tensor:
+        """log q(z | x)."""
+
+    @abstractmethod
+    def centre(self, features: Tensor) -> Tensor:
+        """What stands for the whole distribution where one point has to: [B, Z], no randomness."""
+
+    def kl(self, features: Tensor, prior: Base) -> Tensor | None:
+        """KL(q || prior), [B, U] nats over U units, where there is a closed form, else None."""
+        return None
+
+
+class Diagonal(Posterior):
+    """N(mu(x), diag sigma(x)^2), of which the encoder gives mu and log sigma (Kingma & Welling 2014, Equation 9)."""
+
+    def __init__(self, num_latents: int) -> None:
+        super().__init__(num_latents, 2 * num_latents)
+
+    def sample(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_scale = features.chunk(2, dim=-1)
+        noise = torch.randn_like(mean)
+        return mean + log_scale.exp() * noise, _log_density(noise, log_scale)
+
+    def forward(self, z: Tensor, features: Tensor) -> Tensor:
+        mean, log_scale = features.chunk(2, dim=-1)
+        return _log_density((z - mean) * (-log_scale).exp(), log_scale)
+
+    def centre(self, features: Tensor) -> Tensor:
+        return features[..., : self.num_latents]
+
+    def kl(self, features: Tensor, prior: Base) -> Tensor | None:
+        """Against the standard normal, of each latent: (mu^2 + sigma^2 - 1) / 2 - log sigma (Appendix B)."""
+        if type(prior) is not StandardNormal:
+            return None
+        mean, log_scale = features.chunk(2, dim=-1)
+        return 0.5 * (mean.square() + torch.expm1(2 * log_scale)) - log_scale
+
+
+def _log_density(noise: Tensor, log_scale: Tensor) -> Tensor:
+    return -(0.5 * noise.square() + log_scale).sum(dim=-1) - 0.5 * math.log(2 * math.pi) * noise.shape[-1]
