@@ -72,6 +72,7 @@ RANGES = {
     "labels": FROM_ZERO,
     "evaluation": COUNT,
     "model.shape": COUNT,
+    "model.num_latents": COUNT,
     "model.levels": Range(low=2),
     "model.num_classes": FROM_ZERO,
     "objective": FROM_ZERO,
