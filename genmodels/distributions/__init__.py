@@ -2,6 +2,7 @@
 
 from genmodels.distributions.base import Base, StandardLogistic, StandardNormal
 from genmodels.distributions.dequantization import Dequantization, UniformDequantization, VariationalDequantization
+from genmodels.distributions.discretized_logistic import DiscretizedLogistic
 from genmodels.distributions.fitting import fitting_likelihood
 from genmodels.distributions.gaussian import Gaussian
 from genmodels.distributions.likelihood import Likelihood

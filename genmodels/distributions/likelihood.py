@@ -1,7 +1,8 @@
 """What every distribution of data given a network's outputs offers: scored and drawn by one object."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -23,6 +24,11 @@ class Likelihood(nn.Module, ABC):
         self.shape = tuple(shape)
         self.params_shape = tuple(params_shape)
         self.noise_shape = tuple(noise_shape)
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """What a figure made with it has to say, by name: where `log_prob` is not that of a distribution."""
+        return {}
 
     @abstractmethod
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:

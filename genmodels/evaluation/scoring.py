@@ -119,6 +119,8 @@ def in_words(name: str, figure: Figure, run: Run) -> str:
     samples = figure.protocol.get("importance_samples")
     terms = [figure.kind, *([f"K={samples}"] if samples and figure.kind == "bound" else [])]
     terms.append(f"{figure.num_examples:,} {'samples' if figure.kind == 'estimate' else 'examples'}")
+    if "likelihood" in figure.protocol:
+        terms.append(f"likelihood {figure.protocol['likelihood']}")
     whole = _with_error(figure.mean, figure.standard_error)
     parts = [f"  {part} {_with_error(*value)}{unit}" for part, value in figure.parts.items()]
     pictures = [f"  picture {picture}" for picture in figure.pictures]

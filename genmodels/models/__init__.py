@@ -22,6 +22,7 @@ from genmodels.models.flows.nice import NICE
 from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.terms import Gradient, Terms
+from genmodels.models.vaes.iaf_vae import IAFVAE
 from genmodels.models.vaes.networks import MLPNetworks, Networks
 from genmodels.models.vaes.posterior import Diagonal, Posterior
 from genmodels.models.vaes.vae import VAE

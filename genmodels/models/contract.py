@@ -44,6 +44,11 @@ class Model(nn.Module):
     chosen: Mapping[str, Any] = MappingProxyType({})
 
     @property
+    def protocol(self) -> Mapping[str, Any]:
+        """What every figure of its likelihood has to say, by name, such as that it is not that of a distribution."""
+        return {}
+
+    @property
     def _dtype(self) -> torch.dtype:
         """The parameters' type."""
         return next(self.parameters()).dtype

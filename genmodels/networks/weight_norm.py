@@ -1,4 +1,4 @@
-"""Weight normalisation (Salimans & Kingma 2016) for causal networks, initialised from data as in PixelCNN++."""
+"""Weight normalisation (Salimans & Kingma 2016), initialised from data as in PixelCNN++."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -9,15 +9,52 @@ from torch import Tensor, nn
 
 from genmodels.networks.causal_conv import Cache, CausalConv2d
 from genmodels.networks.data_init import DataInitialized
+from genmodels.networks.eval_cache import CachesInEval
 
 
-class WeightNormConv2d(CausalConv2d, DataInitialized):
-    """A causal convolution with the kernel g V / |V|, the norm taken for each output channel.
+class WeightNormalized(CachesInEval, DataInitialized):
+    """A layer with the kernel g V / |V|, the norm taken for each output channel.
 
     V starts as N(0, 0.05), g as 1, the bias as 0. The first batch sets g and bias so that each channel of the output
     has mean 0 and deviation `init_scale` (official code of PixelCNN++, `conv2d` and, for kernel_size (1, 1), `nin`).
     Deviation: the official code blows a channel that is constant on the first batch up by 10^5; here its g stays 1,
     times `init_scale`.
+
+    A subclass makes `weight` (V, output channels first) and `bias` and then calls `_start`; where it `is_pending`, its
+    forward pass calls `_initialize_from`.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def kernel(self) -> Tensor:
+        """g V / |V|, of the shape of `weight`."""
+        return self.cached(self._normalized, self.weight, self.scale)
+
+    def _start(self, init_scale: float) -> None:
+        self.init_scale = init_scale
+        self.scale = nn.Parameter(torch.ones(len(self.weight)))
+        nn.init.normal_(self.weight, std=0.05)
+        nn.init.zeros_(self.bias)
+
+    def _normalized(self) -> Tensor:
+        # What torch.nn.utils.parametrizations.weight_norm computes: forward and backward are one kernel each.
+        return torch._weight_norm(self.weight, self.scale.view(-1, *[1] * (self.weight.dim() - 1)))
+
+    def _initialize_from(self, run: Callable[[], Tensor]) -> None:
+        """Set scale and bias by the layer's own output, which `run` gives, [B, channels, ...]."""
+        self.scale.fill_(1.0)
+        self.bias.zero_()
+        out = run()
+        variance, mean = torch.var_mean(out, dim=[0, *range(2, out.dim())], correction=0)
+        gain = torch.where(variance < 1e-8, 1.0, torch.rsqrt(variance + 1e-10))
+        self.scale.copy_(self.init_scale * gain)
+        self.bias.copy_(-mean * self.scale)
+        self._done()
+
+
+class WeightNormConv2d(WeightNormalized, CausalConv2d):
+    """A causal convolution with weight normalisation.
 
     Args:
         kernel_size: height and width; the width is odd for "around".
@@ -35,15 +72,7 @@ class WeightNormConv2d(CausalConv2d, DataInitialized):
         init_scale: float = 1.0,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, sees)
-        self.init_scale = init_scale
-        self.scale = nn.Parameter(torch.ones(out_channels))
-        nn.init.normal_(self.weight, std=0.05)
-        nn.init.zeros_(self.bias)
-
-    def kernel(self) -> Tensor:
-        # What torch.nn.utils.parametrizations.weight_norm computes: forward and backward are one kernel each.
-        scale = self.scale
-        return self.cached(lambda: torch._weight_norm(self.weight, scale.view(-1, 1, 1, 1)), self.weight, scale)
+        self._start(init_scale)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
         if cache is not None:
@@ -69,15 +98,6 @@ class WeightNormConv2d(CausalConv2d, DataInitialized):
     def _cut(out: Tensor, like: Tensor) -> Tensor:
         right, below = like.shape[3] - out.shape[3], like.shape[2] - out.shape[2]
         return F.pad(out, (0, right, 0, below)) if right or below else out
-
-    def _initialize_from(self, run: Callable[[], Tensor]) -> None:
-        self.scale.fill_(1.0)
-        self.bias.zero_()
-        variance, mean = torch.var_mean(run(), dim=(0, 2, 3), correction=0)
-        gain = torch.where(variance < 1e-8, 1.0, torch.rsqrt(variance + 1e-10))
-        self.scale.copy_(self.init_scale * gain)
-        self.bias.copy_(-mean * self.scale)
-        self._done()
 
 
 class WeightNormPointwise(WeightNormConv2d):

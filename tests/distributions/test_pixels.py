@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genmodels.distributions import Bernoulli, Categorical, LogisticMixture, PixelLikelihood
+from genmodels.distributions import Bernoulli, Categorical, DiscretizedLogistic, LogisticMixture, PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models import PixelCNN
 
@@ -15,7 +15,9 @@ CASES = {
     "bernoulli": lambda channels: Bernoulli((channels, 1, 1), 2),
     "categorical": lambda channels: Categorical((channels, 1, 1), 4),
     "logistic mixture": lambda channels: LogisticMixture((channels, 1, 1), 4, num_components=3),
+    "logistic": lambda channels: DiscretizedLogistic((channels, 1, 1), 4, "pixel"),
 }
+LOGISTICS = (LogisticMixture, DiscretizedLogistic)
 
 
 @pytest.fixture(params=itertools.product(CASES, (1, 3)), ids=lambda p: f"{p[0]}, {p[1]} colours")
@@ -62,8 +64,9 @@ def test_samples_have_the_probabilities_that_log_prob_gives(likelihood: PixelLik
     counts = torch.bincount(place @ drawn, minlength=likelihood.levels**likelihood.channels)
     x = _every_pixel(likelihood)
     p = likelihood.log_prob(params.expand(len(x), -1, -1, -1), x).exp().flatten()
+    often = n * p > 5  # counts of rarer pixels are far from normal
     deviation = (counts / n - p) / (p * (1 - p) / n).sqrt()
-    assert deviation.abs().max() < 4.5
+    assert deviation[often].abs().max() < 4.5
 
 
 def test_a_cold_sample_does_not_depend_on_the_colours_noise(likelihood: PixelLikelihood) -> None:
@@ -71,7 +74,7 @@ def test_a_cold_sample_does_not_depend_on_the_colours_noise(likelihood: PixelLik
     noise = torch.rand(2, 5, likelihood.num_noises, 1, 1, dtype=torch.float64)
     first, second = (likelihood.sample(params, u, temperature=0.0) for u in noise)
     assert torch.equal(first, second)
-    if not isinstance(likelihood, LogisticMixture):
+    if not isinstance(likelihood, LOGISTICS):
         for channel in range(likelihood.channels):
             assert torch.equal(likelihood.pmf(params, first, channel).argmax(dim=1), first[:, channel])
 
@@ -80,7 +83,10 @@ def test_temperature_divides_logits_and_multiplies_scales(likelihood: PixelLikel
     params, temperature = _params(likelihood, batch=500), 0.6
     noise = torch.rand(500, likelihood.num_noises, 1, 1, dtype=torch.float64)
     changed = params / temperature
-    if isinstance(likelihood, LogisticMixture):
+    if isinstance(likelihood, DiscretizedLogistic):
+        changed = params.clone()
+        changed[:, likelihood.channels :] += math.log(temperature)
+    elif isinstance(likelihood, LogisticMixture):
         m = likelihood.num_components
         changed[:, m:] = params[:, m:]
         changed[:, m:].unflatten(1, (likelihood.channels, -1))[:, :, m : 2 * m] += math.log(temperature)

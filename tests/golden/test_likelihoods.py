@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genmodels.distributions import Bernoulli, Categorical, LogisticMixture
+from genmodels.distributions import Bernoulli, Categorical, DiscretizedLogistic, LogisticMixture
 from golden.scores import categorical, logistic_mixture
 
 
@@ -116,3 +116,19 @@ def test_a_drawn_pixel_is_that_of_the_official_code_rounded() -> None:
             pixel = min(255, max(0, round(127.5 * value + 127.5)))
             assert got[colour] == pixel
             v.append(pixel / 127.5 - 1)
+
+
+@pytest.mark.parametrize("log_scale", [-4.0, -2.0, 0.5])
+def test_without_tails_the_discretised_logistic_is_that_of_the_official_code_of_the_resnet_vae(
+    log_scale: float,
+) -> None:
+    """`discretized_logistic` of openai/iaf, tf_utils/distributions.py, with `tf_train.py` around it."""
+    likelihood = DiscretizedLogistic((3, 8, 8), 256, tails=False).double()
+    torch.nn.init.constant_(likelihood.log_scale, log_scale)
+    params, x = 0.3 * _numbers(16, 3, 8, 8), torch.arange(16 * 3 * 64).view(16, 3, 8, 8) * 37 % 256
+    sample = ((x.double() + 0.5) / 256.0).clamp(0.0, 1.0) - 0.5
+    mean, scale, binsize = params.clamp(-0.5 + 1 / 512.0, 0.5 - 1 / 512.0), math.exp(log_scale), 1 / 256.0
+    at = (torch.floor(sample / binsize) * binsize - mean) / scale
+    expected = torch.log(torch.sigmoid(at + binsize / scale) - torch.sigmoid(at) + 1e-7).sum(dim=(1, 2, 3))
+    got = likelihood.log_prob(params, x).sum(dim=(1, 2))
+    torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)

@@ -1,7 +1,7 @@
 """Images by the chain rule: what all autoregressive models share, and three ways to draw from them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -75,6 +75,10 @@ class AutoregressiveModel(Model, ABC):
         self.num_classes = num_classes
         order = raster_order(shape, joint_colours=likelihood.conditions_colours) if order is None else order
         self.register_buffer("order", order)
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        return self.likelihood.protocol
 
     @abstractmethod
     def conditionals(self, x: Tensor, y: Tensor | None = None) -> Tensor:

@@ -1,6 +1,7 @@
 """VAE: Auto-Encoding Variational Bayes (Kingma & Welling, ICLR 2014, 1312.6114; Rezende, Mohamed & Wierstra 2014)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,6 +59,10 @@ class VAE(LatentVariableModel):
         self.posterior, self.prior, self.likelihood = posterior, prior, likelihood
         self.encoder = networks.encoder(shape, posterior.num_features, self.num_classes)
         self.decoder = networks.decoder(posterior.num_latents, likelihood.params_shape, self.num_classes)
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        return self.likelihood.protocol
 
     def terms(
         self, x: Tensor, y: Tensor | None = None, samples: int = 1, gradient: Gradient = "reparametrised"
