@@ -1,6 +1,7 @@
 """Objectives: a model and a batch in, a loss and the metrics to log out."""
 
 from genmodels.objectives.elbo import ELBO
+from genmodels.objectives.iwae import IWAE
 from genmodels.objectives.nll import NegativeLogLikelihood
 from genmodels.objectives.objective import Loss, Objective, Selection
 from genmodels.objectives.reverse_kl import ReverseKL
