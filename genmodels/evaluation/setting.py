@@ -69,6 +69,12 @@ class Setting:
         data = self.data(batch_size)
         return {"train": data.train_dataloader, "val": data.val_dataloader, "test": data.test_dataloader}[split]()
 
+    def training_set(self, batch_size: int) -> BatchLoader:
+        """Every training example once, in the set's own order; each pass sees the same."""
+        loader = self.batches("train", batch_size)
+        whole = EpochSampler(len(loader.examples), batch_size, shuffle=False)
+        return BatchLoader(loader.examples, whole, loader.transform)
+
     def random_test_examples(self, count: int) -> tuple[Tensor, Tensor | None]:
         """`count` different examples of the test set, at random: x, and y where there are labels, on the CPU.
 

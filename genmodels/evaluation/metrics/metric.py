@@ -26,7 +26,7 @@ class Trained:
         max_examples: measure on so many of the first examples; None for all.
         batch_size: examples x samples that go through the model at a time.
         seed: of all noise.
-        training_batches: as `batches`, of the training split, whatever `split` is.
+        training_batches: as `batches`, of the whole training split in its own order, whatever `split` is.
         picture: (name) -> where a picture of that name belongs.
     """
 
