@@ -1,13 +1,10 @@
 """Where a model puts a whole set of examples in its latent space."""
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from genmodels.errors import UserError
-from genmodels.models.contract import Batch, SingleLatent
 from genmodels.models.vaes.posterior import Posterior
 
 _LATENTS, _EXAMPLES = 500, 5000  # of one block: 20 MB of log-densities
@@ -34,16 +31,3 @@ class AggregatePosterior:
         for features in self.features.split(_EXAMPLES):
             total = torch.logaddexp(total, self.posterior.pairs(z, features).double().logsumexp(dim=1))
         return total
-
-
-@torch.no_grad()
-def features_of(model: SingleLatent, batches: Iterable[Batch], device: torch.device) -> Tensor:
-    """What q(z | x_n) is made of for every example: [N, F].
-
-    Raises:
-        UserError: there is none.
-    """
-    features = [model.posterior_features(x.to(device), None if y is None else y.to(device)) for x, y in batches]
-    if not features:
-        raise UserError("there are no examples to infer latents of: the split is empty")
-    return torch.cat(features)
