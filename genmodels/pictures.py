@@ -1,7 +1,7 @@
 """Samples as picture files."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,16 @@ _SIDE = 4.0  # densities on the plane are shown on [-4, 4] x [-4, 4]
 _DENSITY_POINTS = 200
 
 
+def is_image(shape: Sequence[int]) -> bool:
+    """Whether data of this shape can be shown by `save_grid`."""
+    return len(shape) == 3 and shape[0] in (1, 3)
+
+
+def as_bytes(values: Tensor, levels: int) -> Tensor:
+    """Pixel values from 0 to levels - 1, and means between them, as uint8 from 0 to 255: images of 256 levels."""
+    return (values.float() * (255 / (levels - 1))).round().to(torch.uint8)
+
+
 def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None = None) -> None:
     """Write images as one PNG, row by row.
 
@@ -37,7 +47,7 @@ def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None
     columns = min(n, columns or math.ceil(math.sqrt(n)))
     rows = math.ceil(n / columns)
     factor = max(1, math.ceil(_SMALLEST_TILE / max(height, width)))
-    shown = (images.cpu().float() * (255 / (levels - 1))).round().to(torch.uint8)
+    shown = as_bytes(images.cpu(), levels)
     shown = shown.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     step_y, step_x = height * factor + _GAP, width * factor + _GAP
     grid = torch.full((channels, rows * step_y - _GAP, columns * step_x - _GAP), 255, dtype=torch.uint8)

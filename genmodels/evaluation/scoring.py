@@ -44,7 +44,7 @@ def score(
         objective=objective,
         split=split,
         batches=lambda batch_size: setting.batches(split, batch_size),
-        training_batches=lambda batch_size: setting.batches("train", batch_size),
+        training_batches=setting.training_set,
         picture=lambda name: setting.path(name).with_suffix(".png"),
         importance_samples=importance_samples,
         max_examples=max_images,
@@ -57,7 +57,7 @@ def score(
         if not isinstance(figure, Figure):
             name = plugins.public_name(type(metric))
             raise UserError(f"{name}.measure has to give a Figure, and gives a {type(figure).__name__}")
-        figures[f"{split}/{figure.name}"] = figure
+        figures[f"{figure.split or split}/{figure.name}"] = figure
     return figures
 
 

@@ -13,7 +13,7 @@ from genmodels.errors import UserError
 from genmodels.evaluation.metrics.metric import Split
 from genmodels.files import replacing
 from genmodels.models.contract import Model
-from genmodels.pictures import save_grid, save_scatter
+from genmodels.pictures import is_image, save_grid, save_scatter
 from genmodels.randomness import generator_for, seed_for, seeded
 from genmodels.ranges import at_least
 from genmodels.runs.finished_run import Run
@@ -69,6 +69,12 @@ class Setting:
         data = self.data(batch_size)
         return {"train": data.train_dataloader, "val": data.val_dataloader, "test": data.test_dataloader}[split]()
 
+    def training_set(self, batch_size: int) -> BatchLoader:
+        """Every training example once, in the set's own order; each pass sees the same."""
+        loader = self.batches("train", batch_size)
+        whole = EpochSampler(len(loader.examples), batch_size, shuffle=False)
+        return BatchLoader(loader.examples, whole, loader.transform)
+
     def random_test_examples(self, count: int) -> tuple[Tensor, Tensor | None]:
         """`count` different examples of the test set, at random: x, and y where there are labels, on the CPU.
 
@@ -103,7 +109,7 @@ class Setting:
         with replacing(arrays) as file:
             np.savez_compressed(file, samples=samples.numpy(), labels=kinds)
         levels = self.model.levels
-        if levels is not None and samples.shape[1] in (1, 3):
+        if levels is not None and is_image(samples.shape[1:]):
             save_grid(samples, levels, picture, columns)
         elif samples.shape[1:] == (2,):
             save_scatter(samples, picture)

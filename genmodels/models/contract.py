@@ -15,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genmodels.distributions.base import Base
 from genmodels.errors import UserError
 from genmodels.models.terms import Gradient, Terms
+from genmodels.models.vaes.posterior import Posterior
 
 Kind = Literal["images", "vectors"]
 Batch = tuple[Tensor, Tensor | None]
@@ -105,8 +107,8 @@ class SingleLatent(LatentVariables, Protocol):
         posterior: called with (z, features), log q(z | x).
     """
 
-    prior: nn.Module
-    posterior: nn.Module
+    prior: Base
+    posterior: Posterior
 
     def posterior_features(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """What q(z | x) is made of: [B, *shape] -> [B, F]."""
@@ -150,6 +152,13 @@ class Latent(Protocol):
         """Shapes: z [B, ...] -> [B, *shape], in the data's own type."""
 
 
+class Reconstructs(Latent, Protocol):
+    """Its latents stand for a distribution of data, of which it names the mean."""
+
+    def decode_mean(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """E[x | z]. Shapes: z [B, ...] -> floats [B, *shape], pixels from 0 to levels - 1."""
+
+
 class Invertible(Protocol):
     """`decode` undoes `encode` but for rounding."""
 
@@ -190,6 +199,7 @@ CAPABILITIES: dict[type, str] = {
     Sampler: "a model that can be drawn from",
     PixelByPixel: "an autoregressive model of images",
     Latent: "a model with latents",
+    Reconstructs: "a model that reconstructs from latents",
     Invertible: "an invertible model",
     SampledDensity: "a model that draws together with its density",
     SetStatistics: "a model with statistics of the whole set",

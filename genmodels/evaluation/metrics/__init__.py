@@ -1,9 +1,25 @@
 """Figures about a trained model, one file each."""
 
+from genmodels.evaluation.metrics.active_units import ActiveUnits
+from genmodels.evaluation.metrics.elbo_surgery import ELBOSurgery
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.latent_map import LatentMap
+from genmodels.evaluation.metrics.latent_traversal import LatentTraversal
 from genmodels.evaluation.metrics.likelihood import Likelihood
 from genmodels.evaluation.metrics.metric import Metric, Trained
+from genmodels.evaluation.metrics.reconstruction import Reconstruction
 from genmodels.evaluation.metrics.reverse_kl import ReverseKLDivergence
 
-METRICS: dict[str, type[Metric]] = {metric.name: metric for metric in (Likelihood, ReverseKLDivergence)}
+METRICS: dict[str, type[Metric]] = {
+    metric.name: metric
+    for metric in (
+        Likelihood,
+        ReverseKLDivergence,
+        Reconstruction,
+        ActiveUnits,
+        ELBOSurgery,
+        LatentTraversal,
+        LatentMap,
+    )
+}
 """What `metrics=[...]` may name."""

@@ -24,6 +24,7 @@ class Figure:
         other_units: the same mean in other units, by unit.
         parts: further numbers of the same measurement in the same unit, by name: mean and standard error, or None.
         pictures: files that the measurement has drawn.
+        split: the part of the data that it is about, where it is about one part only, whichever was asked for.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Figure:
     other_units: dict[str, float] = field(default_factory=dict)
     parts: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
+    split: str | None = None
 
 
 def mean_with_error(values: Tensor) -> tuple[float, float | None]:

@@ -1,14 +1,18 @@
 """What every metric is: a question to a trained model, answered by a Figure."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import torch
+
+from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.models.contract import Batch, Model
 from genmodels.objectives import Objective
+from genmodels.progress_bar import progress
 
 Split = Literal["test", "val", "train"]
 
@@ -26,7 +30,7 @@ class Trained:
         max_examples: measure on so many of the first examples; None for all.
         batch_size: examples x samples that go through the model at a time.
         seed: of all noise.
-        training_batches: as `batches`, of the training split, whatever `split` is.
+        training_batches: as `batches`, of the whole training split in its own order, whatever `split` is.
         picture: (name) -> where a picture of that name belongs.
     """
 
@@ -40,6 +44,34 @@ class Trained:
     seed: int = 0
     training_batches: Callable[[int], Iterable[Batch]] = lambda _: ()
     picture: Callable[[str], Path] = Path
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def examples(self, samples: int = 1) -> Iterator[Batch]:
+        """The batches that are to be measured, cut at `max_examples`, on the model's device.
+
+        Args:
+            samples: of each example that go through the model together.
+        Raises:
+            UserError: there is none.
+        """
+        seen = 0
+        for x, y in progress(self.batches(max(1, self.batch_size // samples)), f"measuring {self.split}"):
+            keep = len(x) if self.max_examples is None else min(len(x), self.max_examples - seen)
+            if not keep:
+                return
+            yield x[:keep].to(self.device), None if y is None else y[:keep].to(self.device)
+            seen += keep
+        if not seen:
+            raise UserError(f"there is nothing to measure: the {self.split} split is empty")
+
+    def first(self, count: int) -> Batch:
+        """The first examples that are to be measured, together: `count` of them, or as many as there are."""
+        limit = count if self.max_examples is None else min(count, self.max_examples)
+        x, y = zip(*replace(self, max_examples=limit).examples(), strict=True)
+        return torch.cat(x), None if y[0] is None else torch.cat(y)
 
 
 class Metric(ABC):

@@ -44,6 +44,10 @@ class Posterior(nn.Module, ABC):
         """KL(q || prior), [B, U] nats over U units, where there is a closed form, else None."""
         return None
 
+    def pairs(self, z: Tensor, features: Tensor) -> Tensor:
+        """log q of every z given every example: z [M, Z], features [N, F] -> [M, N]."""
+        return torch.stack([self(one.expand(len(features), -1), features) for one in z])
+
 
 class Diagonal(Posterior):
     """N(mu(x), diag sigma(x)^2), of which the encoder gives mu and log sigma (Kingma & Welling 2014, Equation 9)."""
@@ -69,6 +73,18 @@ class Diagonal(Posterior):
             return None
         mean, log_scale = features.chunk(2, dim=-1)
         return 0.5 * (mean.square() + torch.expm1(2 * log_scale)) - log_scale
+
+    def pairs(self, z: Tensor, features: Tensor) -> Tensor:
+        """By one matrix product, -(z^2 / s^2 - 2 z mu / s^2 + mu^2 / s^2) / 2 - log s, summed over latents, in float64.
+
+        In float32 the difference of these squares loses what a narrow q is about.
+        """
+        mean, log_scale = features.double().chunk(2, dim=-1)
+        z = z.double()
+        precision = (-2 * log_scale).exp()
+        products = torch.cat((-0.5 * z.square(), z), dim=1) @ torch.cat((precision, mean * precision), dim=1).T
+        constant = 0.5 * (mean.square() * precision).sum(dim=1) + log_scale.sum(dim=1)
+        return products - constant - 0.5 * math.log(2 * math.pi) * z.shape[1]
 
 
 def _log_density(noise: Tensor, log_scale: Tensor) -> Tensor:

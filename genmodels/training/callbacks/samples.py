@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genmodels.models.contract import Density, Model, Sampler, offered, required
-from genmodels.pictures import save_densities, save_grid, save_scatter
+from genmodels.pictures import is_image, save_densities, save_grid, save_scatter
 from genmodels.randomness import seed_for, seeded
 from genmodels.training.callbacks.forgiving import Forgiving
 from genmodels.training.loggers import log_picture
@@ -80,6 +80,4 @@ def _is_drawable(model: Model) -> bool:
     """Whether it draws, and there is a way to show what it draws."""
     if offered(model, Sampler) is None:
         return False
-    if len(model.shape) == 3:
-        return model.shape[0] in (1, 3)
-    return tuple(model.shape) == (2,)
+    return is_image(model.shape) or tuple(model.shape) == (2,)
