@@ -50,7 +50,7 @@ def main() -> None:
         pairs = [*zip(medians, minima, strict=True), (medians[0] / medians[1], minima[0] / minima[1])]
         parameters = f"{competitors['step'].parameters:,}"
         table.add_row(name, parameters, *(f"{value:.3f}" for pair in pairs for value in pair))
-    Console().print(table)
+    Console(width=110).print(table)
     if options.json:
         settings = {"batch": BATCH, "rounds": options.rounds, "torch": version("torch")}
         options.json.write_text(json.dumps({**settings, "seconds": seconds}, indent=2) + "\n")

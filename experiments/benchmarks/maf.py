@@ -109,9 +109,14 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     x = torch.randn(options.batch, FEATURES)
-    competitors = {name: _competitor(MAKERS[name](), x) for name in options.models}
-    times = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
     console = Console()
+    competitors = {}
+    for name in options.models:
+        try:
+            competitors[name] = _competitor(MAKERS[name](), x)
+        except ModuleNotFoundError as error:
+            console.print(f"{name} is left out: {error} (the extra `benchmarks` installs it).", soft_wrap=True)
+    times = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
     for measure, seconds in times.items():
         console.print(_table(measure, seconds, competitors))
     if options.json:
