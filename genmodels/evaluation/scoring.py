@@ -1,7 +1,7 @@
 """Measure a finished run and keep the figures in its metrics.json."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from genmodels import plugins
@@ -57,7 +57,8 @@ def score(
         if not isinstance(figure, Figure):
             name = plugins.public_name(type(metric))
             raise UserError(f"{name}.measure has to give a Figure, and gives a {type(figure).__name__}")
-        figures[f"{figure.split or split}/{figure.name}"] = figure
+        protocol = {**figure.protocol, **setting.model.protocol}
+        figures[f"{figure.split or split}/{figure.name}"] = replace(figure, protocol=protocol)
     return figures
 
 

@@ -47,7 +47,7 @@ class Model(nn.Module):
 
     @property
     def protocol(self) -> Mapping[str, Any]:
-        """What every figure of its likelihood has to say, by name, such as that it is not that of a distribution."""
+        """What every figure of it has to say, by name, such as that its likelihood is not that of a distribution."""
         return {}
 
     @property

@@ -86,7 +86,9 @@ class _OfficialCode:
         out = self.conv(x, f"{name}.last", 1, _mask(WIDTH, LATENTS, True).repeat(2, 1, 1, 1), 1.0)
         return out[:, :LATENTS], out[:, LATENTS:]
 
-    def conv(self, x: Tensor, name: str, stride: int = 1, mask: Tensor | None = None, init_scale: float = 0.1) -> Tensor:
+    def conv(
+        self, x: Tensor, name: str, stride: int = 1, mask: Tensor | None = None, init_scale: float = 0.1
+    ) -> Tensor:
         v = self.w[f"{name}.weight"]
         if mask is not None:
             v = v * mask

@@ -48,7 +48,7 @@ class Likelihood(Metric):
             direction="lower",
             num_examples=len(scores),
             kind="exact" if density.exact else "bound",
-            protocol={"importance_samples": samples, **trained.model.protocol},
+            protocol={"importance_samples": samples},
             other_units={"nats": -float(scores.mean())} if images else {},
         )
 

@@ -159,6 +159,11 @@ class IAFVAE(LatentVariableModel):
         noise = torch.full((len(z), *self.likelihood.noise_shape), 0.5, dtype=z.dtype, device=z.device)
         return self.likelihood.sample(params, noise, temperature=0.0).to(torch.uint8)
 
+    @torch.no_grad()
+    def decode_mean(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """E[x | z] of what `encode` gives: floats [B, C, H, W] from 0 to levels - 1."""
+        return self.likelihood.mean(self._decoded(z))
+
     def _decoded(self, noise: Tensor) -> Tensor:
         """The likelihood's parameters for z of that noise, [B, Z] top down."""
         shapes = [(self.num_latents, *size) for size in reversed(self.sizes)]
