@@ -187,7 +187,7 @@ def test_bf16_trains_with_clipping_and_a_fused_optimiser(tmp_path: Path) -> None
 
 
 def test_a_loss_that_changes_on_the_way_counts_updates_not_batches(tmp_path: Path) -> None:
-    """Five batches an epoch, of which the last makes a step by itself."""
+    """Four batches an epoch, of which the last makes a step by itself."""
     seen: list[int] = []
 
     class Notes(NegativeLogLikelihood):
@@ -195,6 +195,6 @@ def test_a_loss_that_changes_on_the_way_counts_updates_not_batches(tmp_path: Pat
             seen.append(step)
 
     lightning = LikelihoodModule(gaussian(), Notes(), partial(torch.optim.SGD, lr=0.01))
-    run = trainer(tmp_path, standard_callbacks(), max_epochs=2, accumulate_grad_batches=2)
+    run = trainer(tmp_path, standard_callbacks(), max_epochs=2, accumulate_grad_batches=3)
     run.fit(lightning, datamodule=digits())
-    assert seen == [0, 0, 1, 1, 2, 3, 3, 4, 4, 5]
+    assert seen == [0, 0, 0, 1, 2, 2, 2, 3]
