@@ -52,9 +52,10 @@ class ELBO(Loss):
     ) -> None:
         at_least(0, under="objective.", beta=beta, warmup_steps=warmup_steps, free_bits=free_bits)
         at_least(1, under="objective.", samples=samples)
-        if free_bits and _PATHS[gradient] == "score":
+        if free_bits and gradient != "reparametrised":
+            # The others estimate the KL of all latents together, so that no latent has its own.
             raise UserError(
-                f"objective.free_bits={free_bits} needs a gradient through the draws: leave objective.gradient out"
+                f"objective.free_bits={free_bits} needs the KL of each unit: choose objective.gradient=reparametrised"
             )
         self.beta, self.warmup_steps, self.free_bits, self.samples = beta, warmup_steps, free_bits, samples
         self.gradient = gradient

@@ -42,7 +42,7 @@ class Loss(Objective):
     """An objective that is one scalar of a model and a batch, minimised over all parameters."""
 
     def at_step(self, step: int) -> None:
-        """Called before each training batch with the number of earlier ones, for losses that change on the way."""
+        """Called before each training batch with the steps taken so far, for losses that change on the way."""
 
     @abstractmethod
     def __call__(self, model: Model, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:

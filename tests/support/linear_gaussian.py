@@ -51,7 +51,7 @@ def evidence(model: VAE, x: Tensor) -> Tensor:
 def true_posterior(model: VAE, x: Tensor) -> MultivariateNormal:
     """p(z | x), batch [B]."""
     weight, bias = model.decoder.weight, model.decoder.bias
-    precision = torch.eye(LATENTS, dtype=weight.dtype) + weight.T @ weight / SCALE**2
+    precision = torch.eye(weight.shape[1], dtype=weight.dtype) + weight.T @ weight / SCALE**2
     mean = torch.linalg.solve(precision, weight.T @ (x - bias).T / SCALE**2).T
     return MultivariateNormal(mean, precision_matrix=precision.expand(len(x), -1, -1))
 
@@ -65,8 +65,8 @@ def examples(model: VAE, n: int) -> Tensor:
 def infer_well(model: VAE, scale: float = 0.8) -> VAE:
     """Set the encoder of a diagonal q to the true posterior's mean and to a deviation that covers it."""
     weight, bias = model.decoder.weight, model.decoder.bias
-    precision = torch.eye(LATENTS, dtype=weight.dtype) + weight.T @ weight / SCALE**2
+    precision = torch.eye(weight.shape[1], dtype=weight.dtype) + weight.T @ weight / SCALE**2
     to_mean = torch.linalg.solve(precision, weight.T / SCALE**2)
-    model.encoder.weight.zero_()[:LATENTS] = to_mean
-    model.encoder.bias.fill_(math.log(scale))[:LATENTS] = -to_mean @ bias
+    model.encoder.weight.zero_()[: len(to_mean)] = to_mean
+    model.encoder.bias.fill_(math.log(scale))[: len(to_mean)] = -to_mean @ bias
     return model

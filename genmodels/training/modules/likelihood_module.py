@@ -14,7 +14,7 @@ class LikelihoodModule(TrainingModule):
     objective: Loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        self.objective.at_step(self.trainer.fit_loop.total_batch_idx)
+        self.objective.at_step(self.steps_taken)
         loss, metrics = self._loss_and_metrics(*batch)
         if not loss.requires_grad:
             raise UserError(

@@ -10,6 +10,7 @@ from torch.nn.utils import parameters_to_vector
 from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
 
 from genmodels.errors import UserError
+from genmodels.objectives import NegativeLogLikelihood
 from genmodels.randomness import seed_for, seeded
 from genmodels.training import LikelihoodModule
 from genmodels.training.csv_logger import read_series
@@ -183,3 +184,17 @@ def test_bf16_trains_with_clipping_and_a_fused_optimiser(tmp_path: Path) -> None
     train(tmp_path, **options)
     values = read_series(tmp_path / "metrics.csv")["val/bits_per_dim"][1]
     assert 3 < values[-1] < 4.5
+
+
+def test_a_loss_that_changes_on_the_way_counts_updates_not_batches(tmp_path: Path) -> None:
+    """Four batches an epoch, of which the last makes a step by itself."""
+    seen: list[int] = []
+
+    class Notes(NegativeLogLikelihood):
+        def at_step(self, step: int) -> None:
+            seen.append(step)
+
+    lightning = LikelihoodModule(gaussian(), Notes(), partial(torch.optim.SGD, lr=0.01))
+    run = trainer(tmp_path, standard_callbacks(), max_epochs=2, accumulate_grad_batches=3)
+    run.fit(lightning, datamodule=digits())
+    assert seen == [0, 0, 0, 1, 2, 2, 2, 3]
