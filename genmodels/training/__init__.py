@@ -6,6 +6,7 @@ from genmodels.training.callbacks.ema import EMA
 from genmodels.training.callbacks.final_validation import FinalValidation
 from genmodels.training.callbacks.interrupt import Interrupt
 from genmodels.training.callbacks.invertibility import Invertibility
+from genmodels.training.callbacks.kl_units import KLUnits
 from genmodels.training.callbacks.nan_guard import NaNGuard
 from genmodels.training.callbacks.resume import Resume
 from genmodels.training.callbacks.run_progress import RunProgress

@@ -28,6 +28,25 @@ def test_nothing_is_augmented(run: Run) -> None:
     assert set(seen) <= raw
 
 
+def test_the_training_set_is_whole(run: Run) -> None:
+    """Also what does not fill a batch, and the same in every pass."""
+    setting = Setting(run)
+    x = torch.cat([x for x, _ in setting.training_set(64)])
+    every = setting.data(64)
+    every.setup("fit")
+    examples = every.train_dataloader().examples
+    assert len(examples) % 64
+    assert torch.equal(x, examples[torch.arange(len(examples))][0])
+
+
+def test_random_binarisation_of_the_training_set_is_the_same_in_every_pass(run: Run) -> None:
+    run.config["data"].update(levels=2, binarize=True)
+    loader = Setting(run).training_set(100)
+    first, again = (torch.cat([x for x, _ in loader]) for _ in range(2))
+    assert torch.equal(first, again)
+    assert first.unique().tolist() == [0, 1]
+
+
 def test_test_images_are_drawn_by_the_seed(run: Run) -> None:
     first, again, other = (Setting(run, seed=seed).random_test_examples(20)[0] for seed in (0, 0, 1))
     assert torch.equal(first, again)

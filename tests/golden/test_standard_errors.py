@@ -8,11 +8,12 @@ from statistics import fmean, stdev
 
 import pytest
 import torch
+from linear_gaussian import examples, infer_well, linear_gaussian
 from torch import Tensor, nn
 
-from genmodels.evaluation.metrics import Figure, Likelihood, ReverseKLDivergence, Trained
+from genmodels.evaluation.metrics import ELBOSurgery, Figure, Likelihood, Reconstruction, ReverseKLDivergence, Trained
 from genmodels.models import Model, PlanarFlow
-from genmodels.objectives import NegativeLogLikelihood, ReverseKL
+from genmodels.objectives import ELBO, NegativeLogLikelihood, ReverseKL
 from golden.fixed import filled
 
 REPEATS, TOLERANCE = 400, 0.15
@@ -81,6 +82,44 @@ def test_likelihoods_of_disjoint_sets_of_data_spread_as_they_say(model: _Dice | 
     ]
     protocol = (count, "exact" if model.exact else "bound", samples)
     assert {(f.num_examples, f.kind, f.protocol["importance_samples"]) for f in figures} == {protocol}
+    _check(figures)
+
+
+def test_terms_of_the_elbo_of_different_draws_from_the_training_set_spread_as_they_say() -> None:
+    """60 of 3,000 examples, so few that different seeds seldom choose the same."""
+    torch.manual_seed(0)
+    model = infer_well(linear_gaussian())
+    x = examples(model, 3000)
+    figures = [
+        ELBOSurgery().measure(
+            Trained(
+                model,
+                ELBO(),
+                "train",
+                batches=lambda _: [],
+                training_batches=lambda _: [(x, None)],
+                max_examples=60,
+                seed=seed,
+            )
+        )
+        for seed in range(REPEATS)
+    ]
+    _check(figures)
+    for part in ("reconstruction", "average KL", "mutual information", "marginal KL"):
+        means, errors = zip(*(figure.parts[part] for figure in figures), strict=True)
+        assert abs(fmean(errors) / stdev(means) - 1) < TOLERANCE, part
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+def test_reconstructions_of_disjoint_sets_of_data_spread_as_they_say(samples: int) -> None:
+    torch.manual_seed(0)
+    model = infer_well(linear_gaussian())
+    figures = [
+        Reconstruction().measure(
+            Trained(model, ELBO(), "test", lambda _, part=part: [(part, None)], samples, batch_size=300, seed=repeat)
+        )
+        for repeat, part in enumerate(examples(model, REPEATS * 60).split(60))
+    ]
     _check(figures)
 
 

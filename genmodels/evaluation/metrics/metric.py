@@ -61,7 +61,7 @@ class Trained:
         for x, y in progress(self.batches(max(1, self.batch_size // samples)), f"measuring {self.split}"):
             keep = len(x) if self.max_examples is None else min(len(x), self.max_examples - seen)
             if not keep:
-                return
+                break
             yield x[:keep].to(self.device), None if y is None else y[:keep].to(self.device)
             seen += keep
         if not seen:

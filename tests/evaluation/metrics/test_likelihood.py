@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from linear_gaussian import evidence, examples, infer_well, linear_gaussian
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
@@ -13,6 +14,7 @@ from genmodels.evaluation.metrics.likelihood import log_likelihoods
 from genmodels.models import Model
 from genmodels.models.contract import Batch
 from genmodels.objectives import NegativeLogLikelihood
+from genmodels.randomness import seed_for, seeded
 
 IMAGES = 2000
 
@@ -140,3 +142,45 @@ def test_weights_that_are_not_finite_end_in_a_sentence() -> None:
 def test_nothing_to_score_ends_in_a_sentence() -> None:
     with pytest.raises(UserError, match="nothing to score"):
         evaluate_likelihood(TwoCoins(), [])
+
+
+def _rows_of(module: nn.Module) -> list[int]:
+    """Of every call of it from now on, how many rows go through."""
+    seen: list[int] = []
+    module.register_forward_hook(lambda _, arguments, __: seen.append(len(arguments[0])))
+    return seen
+
+
+def test_five_thousand_samples_come_near_the_evidence_in_parts_of_bounded_size() -> None:
+    """The decoder never sees more than `rows`, and for each part the encoder sees every example once."""
+    torch.manual_seed(0)
+    model = infer_well(linear_gaussian())
+    x = examples(model, 8)
+    encoded, decoded = _rows_of(model.encoder), _rows_of(model.decoder)
+    found = log_likelihoods(model, [(x, None)], importance_samples=5000, rows=1000)
+    assert encoded == [8] * 40
+    assert decoded == [1000] * 40
+    single = model.terms(x, samples=5000).log_weights.exp()
+    error = single.std(dim=0) / single.mean(dim=0) / math.sqrt(5000)
+    assert ((found - evidence(model, x)).abs() < 4 * error).all()
+    assert error.max() < 0.02
+
+
+def test_parts_of_a_sum_give_the_whole_sum() -> None:
+    """11 samples, 4 at a time: the log-mean-exp of the same 11 weights taken at once."""
+    torch.manual_seed(0)
+    model = linear_gaussian()
+    x = examples(model, 5)
+    found = log_likelihoods(model, [(x, None)], importance_samples=11, rows=23, seed=3)
+    with torch.no_grad(), seeded(seed_for("evaluation", 3, 0), torch.device("cpu")):
+        weights = torch.cat([model.terms(x, samples=k).log_weights for k in (4, 4, 3)])
+    assert torch.allclose(found, weights.exp().mean(dim=0).log(), rtol=1e-12)
+
+
+def test_the_sum_of_many_small_weights_loses_no_digits() -> None:
+    class Constant(Labelled):
+        def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
+            return torch.full((len(x),), -543.25) * -self.scale
+
+    found = log_likelihoods(Constant(), [(torch.zeros(1, 1, 1, 1), torch.zeros(1))], importance_samples=5000, rows=1)
+    assert float(found) == pytest.approx(-543.25, abs=1e-9)
