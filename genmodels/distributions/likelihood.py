@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from genmodels.bijections.base import sum_per_sample
+
 
 class Likelihood(nn.Module, ABC):
     """p(x | params).
@@ -33,6 +35,14 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         """log p of the parts of x that are independent given params, nats; [B, ...], to be summed."""
+
+    def of_draws(self, params: Tensor, x: Tensor) -> Tensor:
+        """log p(x | params) of whole examples, each under K draws of its params: [K * B, ...] and [B, ...] -> [K, B].
+
+        The first B params are those of the first draw.
+        """
+        draws = len(params) // len(x)
+        return sum_per_sample(self.log_prob(params, x.repeat(draws, *[1] * (x.dim() - 1)))).view(draws, -1)
 
     @abstractmethod
     def sample(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:

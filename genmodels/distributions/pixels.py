@@ -103,6 +103,12 @@ class Bernoulli(PixelLikelihood):
     def log_prob(self, params: Tensor, x: Tensor) -> Tensor:
         return -F.binary_cross_entropy_with_logits(params, x.to(params.dtype), reduction="none").sum(dim=1)
 
+    def of_draws(self, params: Tensor, x: Tensor) -> Tensor:
+        # Copies of x as large as the params, and sums over a single colour, would cost more than the logarithms.
+        logits = params.unflatten(0, (-1, len(x)))
+        target = x.to(logits.dtype).expand_as(logits)
+        return -F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(2).sum(dim=2)
+
     def sample(self, params: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
         return (noise < torch.sigmoid(params / max(temperature, COLDEST))).long()
 

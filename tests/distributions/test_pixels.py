@@ -55,6 +55,14 @@ def test_the_product_of_the_pmfs_of_the_colours_is_the_probability(likelihood: P
     torch.testing.assert_close(product, likelihood.log_prob(params, x).exp())
 
 
+def test_every_draw_of_the_params_scores_every_example_whole(likelihood: PixelLikelihood) -> None:
+    draws, batch, side = 3, 4, 2
+    params = torch.randn(draws, batch, likelihood.num_params, side, side, dtype=torch.float64)
+    x = torch.randint(0, likelihood.levels, (batch, likelihood.channels, side, side), dtype=torch.uint8)
+    expected = [likelihood.log_prob(of_one, x).sum(dim=(1, 2)) for of_one in params]
+    torch.testing.assert_close(likelihood.of_draws(params.flatten(0, 1), x), torch.stack(expected))
+
+
 def test_samples_have_the_probabilities_that_log_prob_gives(likelihood: PixelLikelihood) -> None:
     n = 40_000
     params = _params(likelihood)
@@ -134,9 +142,10 @@ def test_the_outputs_of_a_network_under_autocast_are_scored_in_float32(head: typ
     params = torch.randn(4, likelihood.num_params, 32, 32).bfloat16()
     x = torch.randint(0, likelihood.levels, (4, *shape))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        score = likelihood.log_prob(params, x)
+        score, whole = likelihood.log_prob(params, x), likelihood.of_draws(params, x)
     assert score.dtype == torch.float32
     torch.testing.assert_close(score, likelihood.log_prob(params.float(), x))
+    torch.testing.assert_close(whole, likelihood.of_draws(params.float(), x))
 
 
 def test_a_wide_logistic_leaves_the_tails_to_the_outer_values() -> None:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from genmodels.bijections.base import sum_per_sample
 from genmodels.distributions import Base, Likelihood
 from genmodels.errors import UserError
 from genmodels.models.data_checks import conditional_classes
@@ -80,12 +79,11 @@ class VAE(LatentVariableModel):
             log_q = functional_call(self.posterior, stopped, (latents.flatten(0, 1), rows.detach()))
         z, context = latents.flatten(0, 1), self._one_hot(y)
         params = self.decoder(z, None if context is None else context.repeat(samples, 1))
-        log_likelihood = self._log_likelihood(params, x.repeat(samples, *[1] * len(self.shape)))
         log_ratio = log_q - self.prior.log_prob(z)
         log_ratios = log_ratio.view(samples, -1, 1)
         kl = self.posterior.kl(features, self.prior)
         return Terms(
-            log_likelihood.view(samples, -1),
+            self.likelihood.of_draws(params, x),
             [log_ratios],
             [log_ratios.mean(dim=0) if kl is None else kl],
             log_q.view(samples, -1),
@@ -98,7 +96,7 @@ class VAE(LatentVariableModel):
 
     def log_joint(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x, z). Shapes: x [B, *shape], z [B, Z] -> [B], nats."""
-        return self._log_likelihood(self.decoder(z, self._one_hot(y)), x) + self.prior.log_prob(z)
+        return self.likelihood.of_draws(self.decoder(z, self._one_hot(y)), x)[0] + self.prior.log_prob(z)
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
@@ -131,9 +129,6 @@ class VAE(LatentVariableModel):
     def decode_mean(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """E[x | z]: floats [B, *shape], pixels from 0 to levels - 1."""
         return self.likelihood.mean(self.decoder(z, self._one_hot(y)))
-
-    def _log_likelihood(self, params: Tensor, x: Tensor) -> Tensor:
-        return sum_per_sample(self.likelihood.log_prob(params, x))
 
     def _values(self, x: Tensor) -> Tensor:
         x = x.to(self._dtype)
