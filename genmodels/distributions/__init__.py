@@ -5,6 +5,7 @@ from genmodels.distributions.dequantization import Dequantization, UniformDequan
 from genmodels.distributions.discretized_logistic import DiscretizedLogistic
 from genmodels.distributions.fitting import fitting_likelihood
 from genmodels.distributions.gaussian import Gaussian
+from genmodels.distributions.gaussian_mixture import GaussianMixture
 from genmodels.distributions.likelihood import Likelihood
 from genmodels.distributions.logistic_mixture import LogisticMixture
 from genmodels.distributions.mixture_made import MixtureMADE

@@ -58,11 +58,11 @@ class Diagonal(Posterior):
     def sample(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_scale = features.chunk(2, dim=-1)
         noise = torch.randn_like(mean)
-        return mean + log_scale.exp() * noise, _log_density(noise, log_scale)
+        return mean + log_scale.exp() * noise, log_normal(noise, log_scale)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         mean, log_scale = features.chunk(2, dim=-1)
-        return _log_density((z - mean) * (-log_scale).exp(), log_scale)
+        return log_normal((z - mean) * (-log_scale).exp(), log_scale)
 
     def centre(self, features: Tensor) -> Tensor:
         return features[..., : self.num_latents]
@@ -87,5 +87,6 @@ class Diagonal(Posterior):
         return products - constant - 0.5 * math.log(2 * math.pi) * z.shape[1]
 
 
-def _log_density(noise: Tensor, log_scale: Tensor) -> Tensor:
+def log_normal(noise: Tensor, log_scale: Tensor) -> Tensor:
+    """log density of what has the standard normal `noise` and a Jacobian of log-diagonal `log_scale`, [..., Z]."""
     return -(0.5 * noise.square() + log_scale).sum(dim=-1) - 0.5 * math.log(2 * math.pi) * noise.shape[-1]
