@@ -196,12 +196,14 @@ def test_the_first_batch_initialises_as_the_official_code(depth: int) -> None:
 
 
 def test_weights_start_as_in_the_official_code() -> None:
-    """V from N(0, 0.05); the top, log s and all biases at nought."""
+    """V from N(0, 0.05); the top and all biases at nought. The likelihood's log s starts at -2, in the code at 0."""
     torch.manual_seed(0)
     model = IAFVAE((3, 32, 32), DiscretizedLogistic((3, 32, 32), 256), num_blocks=1)
     for name, parameter in model.named_parameters():
         if name.endswith(".weight"):
             assert parameter.std().item() == pytest.approx(0.05, rel=0.1), name
             assert abs(parameter.mean().item()) < 0.005, name
+        elif name == "likelihood.log_scale":
+            assert parameter.item() == -2.0
         else:
             assert (parameter == (1.0 if name.endswith(".scale") else 0.0)).all(), name
