@@ -51,10 +51,11 @@ class KLUnits(pl.Callback):
         model = offered(pl_module.model, LatentVariables)
         if model is None or not trainer.is_global_zero or self._count >= self.n:
             return
-        x, y = (None if part is None else part[: self.n - self._count] for part in batch)
+        left = self.n - self._count
+        x, y = batch[0][:left], None if batch[1] is None else batch[1][:left]
         with torch.no_grad(), seeded(seed_for("kl units", batch_idx), pl_module.device):
             sums = [kl.double().sum(dim=0).cpu() for kl in model.terms(x, y).kls]
-        self._sums = [old + new for old, new in zip(self._sums or [0.0] * len(sums), sums, strict=True)]
+        self._sums = [old + new for old, new in zip(self._sums, sums, strict=True)] if self._sums else sums
         self._count += len(x)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
