@@ -1,6 +1,7 @@
 """A progress bar for loops that are not a Lightning fit."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
@@ -9,7 +10,15 @@ from rich.progress import track
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+def progress(items: Iterable[T], description: str, total: int | None = None) -> Generator[T, None, None]:
     """Pass `items` on, with a bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     yield from track(items, description, total=total, console=console, disable=not console.is_terminal, transient=True)
+
+
+@contextlib.contextmanager
+def shared_progress(total: int, description: str) -> Iterator[Callable[[Iterable[T]], Iterator[T]]]:
+    """One bar over `total` items of several loops; what it gives passes the items of each loop on."""
+    with contextlib.closing(progress(range(total), description)) as ticks:
+        # The loop's own items first: where they end, no tick may be lost.
+        yield lambda items: (item for item, _ in zip(items, ticks, strict=False))

@@ -67,6 +67,7 @@ RANGES = {
     "n": COUNT,
     "temperature": FROM_ZERO,
     "importance_samples": COUNT,
+    "annealing_steps": COUNT,
     "max_images": COUNT,
     "batch_size": COUNT,
     "labels": FROM_ZERO,

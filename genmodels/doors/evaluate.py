@@ -11,6 +11,7 @@ def evaluate(
     split: Literal["test", "val", "train"],
     metrics: list[str] | None,
     importance_samples: int,
+    annealing_steps: int,
     max_images: int | None,
     batch_size: int,
     weights: Literal["best", "last"],
@@ -28,7 +29,7 @@ def evaluate(
     allow(plugins)
     loaded = load_run(run, weights)
     setting = Setting(loaded, batch_size, device, seed, data_dir)
-    figures = score(setting, split, metrics, importance_samples, max_images)
+    figures = score(setting, split, metrics, importance_samples, max_images, annealing_steps)
     if not figures:
         raise UserError(f"no metric applies to {type(loaded.model).__name__} unasked: name some, metrics=[...]")
     print("\n".join(in_words(name, figure, loaded) for name, figure in figures.items()))

@@ -22,6 +22,7 @@ def score(
     metrics: Sequence[str] | None = None,
     importance_samples: int = 1,
     max_images: int | None = None,
+    annealing_steps: int = 1000,
 ) -> dict[str, Figure]:
     """Measure `metrics` on a split; nothing is written.
 
@@ -30,13 +31,14 @@ def score(
         metrics: names; None for all that apply to the model and are cheap.
         importance_samples: K; an exact model needs and takes 1.
         max_images: measure on so many only.
+        annealing_steps: temperatures of annealed importance sampling.
 
     Returns: the figures by full name, "test/bits_per_dim".
 
     Raises:
         UserError: a metric that is asked for does not exist or does not apply.
     """
-    at_least(1, under="", importance_samples=importance_samples, max_images=max_images)
+    at_least(1, under="", importance_samples=importance_samples, max_images=max_images, annealing_steps=annealing_steps)
     objective: Objective = build(setting.run.config["objective"], "objective")
     chosen = chosen_metrics(metrics, setting.model, objective)
     trained = Trained(
@@ -48,6 +50,7 @@ def score(
         picture=lambda name: setting.path(name).with_suffix(".png"),
         importance_samples=importance_samples,
         max_examples=max_images,
+        annealing_steps=annealing_steps,
         batch_size=setting.batch_size,
         seed=setting.seed,
     )
@@ -134,10 +137,15 @@ def _with_error(mean: float, error: float | None) -> str:
 
 
 def _key(name: str, entry: dict[str, Any]) -> str:
-    """What sets figures of one run apart: "test/bits_per_dim K=16", "... K=16 first 500", "... K=1 last.ckpt"."""
+    """What sets figures of one run apart: "test/bits_per_dim K=16", "... K=16 first 500", "... K=1 last.ckpt".
+
+    T is the number of temperatures.
+    """
     parts = [name]
     if "importance_samples" in entry["protocol"]:
         parts.append(f"K={entry['protocol']['importance_samples']}")
+    if "annealing_steps" in entry["protocol"]:
+        parts.append(f"T={entry['protocol']['annealing_steps']}")
     if entry["max_examples"] is not None:
         parts.append(f"first {entry['max_examples']}")
     if entry["checkpoint"] != "best.ckpt":

@@ -1,8 +1,11 @@
 """Figures about a trained model, one file each."""
 
 from genmodels.evaluation.metrics.active_units import ActiveUnits
+from genmodels.evaluation.metrics.ais import AnnealedImportanceSampling
 from genmodels.evaluation.metrics.elbo_surgery import ELBOSurgery
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.inference_gaps import InferenceGaps
+from genmodels.evaluation.metrics.laplace import Laplace
 from genmodels.evaluation.metrics.latent_map import LatentMap
 from genmodels.evaluation.metrics.latent_traversal import LatentTraversal
 from genmodels.evaluation.metrics.likelihood import Likelihood
@@ -20,6 +23,9 @@ METRICS: dict[str, type[Metric]] = {
         ELBOSurgery,
         LatentTraversal,
         LatentMap,
+        AnnealedImportanceSampling,
+        Laplace,
+        InferenceGaps,
     )
 }
 """What `metrics=[...]` may name."""

@@ -32,6 +32,7 @@ class Trained:
         seed: of all noise.
         training_batches: as `batches`, of the whole training split in its own order, whatever `split` is.
         picture: (name) -> where a picture of that name belongs.
+        annealing_steps: temperatures between prior and posterior, of figures by annealed importance sampling.
     """
 
     model: Model
@@ -44,6 +45,7 @@ class Trained:
     seed: int = 0
     training_batches: Callable[[int], Iterable[Batch]] = lambda _: ()
     picture: Callable[[str], Path] = Path
+    annealing_steps: int = 1000
 
     @property
     def device(self) -> torch.device:

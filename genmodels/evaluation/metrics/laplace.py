@@ -1,0 +1,58 @@
+"""log p(x) by Laplace's approximation (MacKay 2003, Chapter 27)."""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from genmodels.errors import UserError
+from genmodels.evaluation.inference.laplace import log_integral
+from genmodels.evaluation.metrics.ais import EXAMPLES
+from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.metric import Metric, Trained
+from genmodels.models.contract import Batch, Model, SingleLatent, offered, required
+from genmodels.objectives import Objective
+from genmodels.progress_bar import progress
+
+
+class Laplace(Metric):
+    """The log-likelihood in nats, were p(x, z) a bell around its maximum over z; of 100 (or `max_examples`) examples.
+
+        log p(x) ~ log p(x, z*) + Z/2 log 2 pi - 1/2 log det(-H),    H the Hessian of log p(x, z) at z*
+
+    Newton's method starts from the centre of q(z | x), so of several maxima it takes one close to that. All is done in
+    float64. It is neither above nor below the truth; it is exact for a linear decoder with normal noise.
+    """
+
+    name = "laplace"
+    is_cheap = False
+
+    def applies(self, model: Model, objective: Objective) -> bool:
+        return offered(model, SingleLatent) is not None
+
+    def measure(self, trained: Trained) -> Figure:
+        double = copy.deepcopy(trained.model).double()
+        model = required(double, SingleLatent, "metrics=[laplace]")
+        x, y = trained.first(trained.max_examples or EXAMPLES)
+        parts = torch.arange(len(x)).split(trained.batch_size)
+        found = [_log_p(model, (x[rows], None if y is None else y[rows])) for rows in progress(parts, "climbing")]
+        log_p = torch.cat(found)
+        if not log_p.isfinite().all():
+            raise UserError("the Laplace approximation is not finite everywhere: the model's weights have diverged")
+        mean, error = mean_with_error(log_p)
+        return Figure(
+            name=self.name,
+            mean=mean,
+            standard_error=error,
+            unit="nats",
+            direction="higher",
+            num_examples=len(x),
+            kind="estimate",
+        )
+
+
+def _log_p(model: SingleLatent, batch: Batch) -> Tensor:
+    x, y = batch
+    with torch.no_grad():
+        start = model.posterior.centre(model.posterior_features(x, y))
+    return log_integral(lambda z: model.log_joint(x, z, y), start)
