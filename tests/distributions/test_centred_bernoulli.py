@@ -56,7 +56,7 @@ def test_it_is_a_bernoulli_whose_outputs_are_moved_and_stays_where_it_was_put(mo
 
 
 def test_it_needs_two_values_and_a_model_that_sees_the_whole_image() -> None:
-    with pytest.raises(UserError, match="needs data of two values, but data.levels=17"):
+    with pytest.raises(UserError, match=r"needs data of two values, but data\.levels=17"):
         CentredBernoulli(SHAPE, 17)
     choices = ["data=binarized_mnist", "model=pixelcnn_small", "model/likelihood=centred_bernoulli"]
     with pytest.raises(UserError, match=r"model\.likelihood"):
