@@ -48,6 +48,12 @@ def test_the_signal_of_the_importance_weighted_bound_sinks_or_rises_as_the_paper
     assert points["iwae", "reinforce", 16]["variance"] > points["iwae", "reinforce", 1]["variance"]
 
 
+def test_noise_in_the_mean_of_the_gradients_does_not_pass_for_signal(points: dict[Any, Any]) -> None:
+    """It alone would be a signal of one to the root of the number of gradients."""
+    found = [points["elbo", "reinforce", count]["signal_to_noise"] for count in (1, 2, 4)]
+    assert max(found) < 0.7 / 150**0.5
+
+
 def test_the_picture_has_three_panels_with_lines_in_their_colours(folder: Path) -> None:
     picture = np.asarray(Image.open(folder / "estimator_variance.png").convert("RGB")).astype(int)
     red, blue = (np.abs(picture - colour).max(axis=2) < 10 for colour in ((214, 39, 40), (31, 119, 180)))
