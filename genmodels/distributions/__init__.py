@@ -1,6 +1,7 @@
 """Priors, pixel likelihoods and dequantisation."""
 
 from genmodels.distributions.base import Base, StandardLogistic, StandardNormal
+from genmodels.distributions.centred_bernoulli import CentredBernoulli
 from genmodels.distributions.dequantization import Dequantization, UniformDequantization, VariationalDequantization
 from genmodels.distributions.discretized_logistic import DiscretizedLogistic
 from genmodels.distributions.fitting import fitting_likelihood

@@ -71,6 +71,24 @@ def noam(optimizer: Optimizer, warmup_steps: int) -> LambdaLR:
     return LambdaLR(optimizer, lambda step: min((step + 1) / warmup_steps, (warmup_steps / (step + 1)) ** 0.5))
 
 
+def iwae(optimizer: Optimizer, epoch_steps: int) -> LambdaLR:
+    """Stages i = 0 .. 7 of 3^i epochs at 10^(-i / 7) of lr, rounded to hundredths; then at a tenth of it.
+
+    The official code of Burda et al. 2016, with an lr of 1e-3; all stages together are 3280 epochs.
+
+    Args:
+        epoch_steps: optimiser steps of an epoch.
+    """
+    if epoch_steps < 1:
+        raise UserError(f"scheduler.epoch_steps={epoch_steps} must be at least 1.")
+
+    def factor(step: int) -> float:
+        ended = sum(step >= epoch_steps * (3 ** (stage + 1) - 1) // 2 for stage in range(7))
+        return round(10 ** (-ended / 7), 2)
+
+    return LambdaLR(optimizer, factor)
+
+
 def _warmup(step: int, warmup_steps: int) -> float:
     return min(1.0, (step + 1) / warmup_steps) if warmup_steps > 0 else 1.0
 

@@ -48,6 +48,9 @@ FIGURES = {  # by experiment: metric, value, status
     "pixelsnail_imagenet64": ("bits_per_dim", 3.52, "confirmed"),
     "iaf_vae_cifar10": ("bits_per_dim", 3.11, "confirmed"),
     "iaf_vae_cifar10_12_layers_diagonal": ("bits_per_dim", 3.46, "confirmed"),
+    "vae5_binarized_mnist": ("nll", 86.47, "recalled"),
+    "iwae50_binarized_mnist": ("nll", 84.78, "recalled"),
+    "iwae50_binarized_mnist_static": ("nll", 87.1, "second_hand"),
     "made_image_mnist": ("nll", 86.64, "recalled"),
     "maf5_power": ("nll", -0.14, "second_hand"),
     "maf10_hepmass": ("nll", 17.73, "second_hand"),
@@ -107,6 +110,16 @@ def test_standard_errors_are_half_of_what_the_tables_of_maf_print(name: str, two
 def test_the_figure_of_nice_is_its_log_likelihood_in_bits() -> None:
     value = compose(["experiment=nice_mnist"])["published"]["value"]
     assert value == pytest.approx(8 - 1980.50 / (784 * math.log(2)), abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "images"), [("iwae5_binarized_mnist", 59_600), ("iwae50_binarized_mnist_static", 50_000)]
+)
+def test_the_runs_of_iwae_are_of_3280_epochs(name: str, images: int) -> None:
+    config = compose([f"experiment={name}"])
+    assert config["scheduler"]["epoch_steps"] * config["data"]["batch_size"] == images
+    assert config["trainer"]["max_steps"] == 3280 * config["scheduler"]["epoch_steps"]
+    assert config["optimizer"]["eps"] == pytest.approx(1e-4 / (20 * 784 * math.log(2)), rel=0.001)
 
 
 def test_a_run_keeps_the_figure_and_how_it_departs_from_the_recipe(tmp_path: Path) -> None:

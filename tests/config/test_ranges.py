@@ -19,6 +19,8 @@ CHOICES = (
     ["data=toy2d", "model=maf", "optimizer=rmsprop", "scheduler=exponential"],
     ["optimizer=adagrad", "scheduler=cosine", "trainer.max_steps=9", "model=pixelcnn_small"],
     ["data=energy2d", "model=planar", "objective=reverse_kl", "scheduler=noam"],
+    ["model=vae_small", "objective=iwae", "scheduler=iwae"],
+    ["model=vae_small", "objective=elbo"],
 )
 
 

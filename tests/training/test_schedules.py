@@ -49,11 +49,20 @@ def test_noam_is_the_formula_of_vaswani_et_al() -> None:
     assert [rate / 2 * peak for rate in rates(schedules.noam, 19, warmup_steps=warmup)] == pytest.approx(expected)
 
 
+def test_the_stages_of_iwae_are_those_of_its_code() -> None:
+    found = rates(schedules.iwae, 3280 * 2 + 9, epoch_steps=2)
+    rate_of_stage = [round(10 ** (1 - stage / 7), 1) / 10 for stage in range(8)]
+    expected = [rate for stage, rate in enumerate(rate_of_stage) for _ in range(2 * 3**stage)]
+    assert rate_of_stage == pytest.approx([1.0, 0.72, 0.52, 0.37, 0.27, 0.19, 0.14, 0.1])
+    assert [rate / 2 for rate in found] == pytest.approx(expected + [0.1] * 9)
+
+
 @pytest.mark.parametrize(
     ("build", "key"),
     [
         (lambda o: schedules.linear_warmup(o, warmup_steps=-1), "warmup_steps"),
         (lambda o: schedules.noam(o, warmup_steps=0), "warmup_steps"),
+        (lambda o: schedules.iwae(o, epoch_steps=0), "epoch_steps"),
         (lambda o: schedules.cosine(o, total_steps=-1), "total_steps"),
         (lambda o: schedules.exponential(o, rate=1.5), "rate"),
     ],
