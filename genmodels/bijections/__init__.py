@@ -2,7 +2,15 @@
 
 from genmodels.bijections.actnorm import ActNorm
 from genmodels.bijections.actnorm_conv1x1 import ActNormConv1x1
-from genmodels.bijections.affine import Affine, GaussianConditional, ScaleShift, SigmoidAffine, Standardize, TanhAffine
+from genmodels.bijections.affine import (
+    Affine,
+    Gated,
+    GaussianConditional,
+    ScaleShift,
+    SigmoidAffine,
+    Standardize,
+    TanhAffine,
+)
 from genmodels.bijections.autoregressive import Autoregressive
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.batch_norm import FlowBatchNorm

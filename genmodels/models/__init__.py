@@ -22,7 +22,10 @@ from genmodels.models.flows.nice import NICE
 from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.terms import Gradient, Terms
+from genmodels.models.vaes.flow_posterior import FlowPosterior
+from genmodels.models.vaes.iaf_posterior import IAFPosterior
 from genmodels.models.vaes.iaf_vae import IAFVAE
 from genmodels.models.vaes.networks import MLPNetworks, Networks
 from genmodels.models.vaes.posterior import Diagonal, Posterior
 from genmodels.models.vaes.vae import VAE
+from genmodels.models.vaes.vamp_prior import VampPrior

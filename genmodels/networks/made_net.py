@@ -14,7 +14,7 @@ from genmodels.networks.unrolling import StepwiseLayer, Unrolling
 
 Activation = Callable[[Tensor], Tensor]
 # In place: what they overwrite, a linear map's result, nobody needs again.
-ACTIVATIONS: dict[str, Activation] = {"relu": torch.relu_, "tanh": torch.tanh_}
+ACTIVATIONS: dict[str, Activation] = {"relu": torch.relu_, "tanh": torch.tanh_, "elu": F.elu_}
 
 
 class MaskedLinear(CachesInEval, nn.Linear):
@@ -82,7 +82,7 @@ class MADENet(CachesInEval):
         hidden: Sequence[int],
         order: Tensor | None = None,
         degrees: Literal["sequential", "random"] = "sequential",
-        activation: Literal["relu", "tanh"] = "relu",
+        activation: Literal["relu", "tanh", "elu"] = "relu",
         context_features: int = 0,
     ) -> None:
         super().__init__()

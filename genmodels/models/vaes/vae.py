@@ -14,6 +14,7 @@ from genmodels.models.terms import Gradient, Terms
 from genmodels.models.vaes.latent_variable_model import LatentVariableModel
 from genmodels.models.vaes.networks import Networks
 from genmodels.models.vaes.posterior import Posterior
+from genmodels.models.vaes.vamp_prior import VampPrior
 
 
 class VAE(LatentVariableModel):
@@ -33,7 +34,8 @@ class VAE(LatentVariableModel):
         conditional: encoder and decoder see the label.
         num_classes: of the data.
     Raises:
-        UserError: there are no classes to condition on, or prior and posterior are of different sizes.
+        UserError: there are no classes to condition on, prior and posterior are of different sizes, or a VampPrior
+            meets a class-conditional model.
     """
 
     def __init__(
@@ -58,6 +60,10 @@ class VAE(LatentVariableModel):
         self.posterior, self.prior, self.likelihood = posterior, prior, likelihood
         self.encoder = networks.encoder(shape, posterior.num_features, self.num_classes)
         self.decoder = networks.decoder(posterior.num_latents, likelihood.params_shape, self.num_classes)
+        if isinstance(prior, VampPrior):
+            if self.num_classes:
+                raise UserError("model/prior=vamp has pseudo-inputs without labels: set model.conditional=false")
+            prior.bind(self.encoder, posterior)
 
     @property
     def protocol(self) -> Mapping[str, Any]:
