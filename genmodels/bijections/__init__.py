@@ -2,7 +2,16 @@
 
 from genmodels.bijections.actnorm import ActNorm
 from genmodels.bijections.actnorm_conv1x1 import ActNormConv1x1
-from genmodels.bijections.affine import Affine, GaussianConditional, ScaleShift, SigmoidAffine, Standardize, TanhAffine
+from genmodels.bijections.affine import (
+    Affine,
+    Gated,
+    GaussianConditional,
+    ScaleShift,
+    SigmoidAffine,
+    Standardize,
+    TanhAffine,
+)
+from genmodels.bijections.amortized import Amortized, MapFamily
 from genmodels.bijections.autoregressive import Autoregressive
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.batch_norm import FlowBatchNorm
@@ -15,10 +24,10 @@ from genmodels.bijections.linear import PLU, QR, Diagonal, Linear, Triangular
 from genmodels.bijections.mixture_logistic import MixtureLogistic
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
-from genmodels.bijections.planar import Planar
+from genmodels.bijections.planar import PLANAR, Planar
 from genmodels.bijections.position_norm import PositionNorm
 from genmodels.bijections.preprocessing import Flattened, Logit, Shift
-from genmodels.bijections.radial import Radial
+from genmodels.bijections.radial import RADIAL, Radial
 from genmodels.bijections.scale import Scale
 from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
 from genmodels.bijections.top_prior import LearnedTopPrior

@@ -106,3 +106,27 @@ class ScaleShift(Affine):
 
     def mean_and_log_scale(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         return second, -torch.tanh(first)
+
+
+class Gated(Elementwise):
+    """z = sigma x + (1 - sigma) m with h = (m, s) and sigma = sigmoid(s + 1): a step of inverse autoregressive flow.
+
+    Kingma et al. 2016, Equations 12 to 14: x is kept or overwritten, as in an LSTM, and for the most part kept at the
+    start. The paper's s starts "close to +1 or +2"; the 1 that is added here is that of the official code of Sylvester
+    flows (van den Berg et al. 2018).
+    """
+
+    num_parameters = 2
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        mean, logit = self._parameters_from(h, x)
+        return torch.lerp(mean, x, torch.sigmoid(logit)), F.logsigmoid(logit)
+
+    def inverse(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        mean, logit = self._parameters_from(h, z)
+        # sigma^-1 = 1 + exp(-logit): no quotient of numbers near nought.
+        return z + (z - mean) * torch.exp(-logit), -F.logsigmoid(logit)
+
+    def _parameters_from(self, h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, logit = h.to(x.dtype).chunk(2, dim=1)
+        return mean, logit + 1.0

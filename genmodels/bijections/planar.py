@@ -3,7 +3,9 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.linalg import vecdot
 
+from genmodels.bijections.amortized import MapFamily
 from genmodels.bijections.base import Bijection
 
 _HALVINGS = 64  # of an interval of length 2|w'u|: below the rounding error of float64
@@ -31,25 +33,42 @@ class Planar(Bijection):
 
     def constrained(self) -> tuple[Tensor, Tensor]:
         """u, [D], and 1 + w'u > 0, scalar, the latter without the rounding of the sum."""
-        along = self.w @ self.v
-        slope = F.softplus(along)
-        return self.v + (slope - 1 - along) / (self.w @ self.w) * self.w, slope
+        return _constrained(self.w, self.v)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        u, slope = self.constrained()
-        bend = torch.tanh(torch.addmv(self.b, x, self.w))
-        return torch.addr(x, bend, u), _log_derivative(bend, slope)
+        return _forward(x, self.w, self.b, self.v)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        u, slope = self.constrained()
-        target = torch.addmv(self.b, z, self.w)
-        with torch.no_grad():
-            root = _bisect(target, slope - 1)
-            derivative = _log_derivative(torch.tanh(root), slope).exp()
-        # A Newton step: it polishes the root, and its gradient is that of the implicit function.
-        activation = root - (root + (slope - 1) * torch.tanh(root) - target) / derivative
-        bend = torch.tanh(activation)
-        return torch.addr(z, bend, u, alpha=-1), -_log_derivative(bend, slope)
+        return _inverse(z, self.w, self.b, self.v)
+
+
+def _forward(x: Tensor, w: Tensor, b: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    u, slope = _constrained(w, v)
+    bend = torch.tanh(vecdot(x, w) + b)
+    return torch.addcmul(x, bend[:, None], u), _log_derivative(bend, slope)
+
+
+def _inverse(z: Tensor, w: Tensor, b: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    u, slope = _constrained(w, v)
+    target = vecdot(z, w) + b
+    with torch.no_grad():
+        root = _bisect(target, slope - 1)
+        derivative = _log_derivative(torch.tanh(root), slope).exp()
+    # A Newton step: it polishes the root, and its gradient is that of the implicit function.
+    activation = root - (root + (slope - 1) * torch.tanh(root) - target) / derivative
+    bend = torch.tanh(activation)
+    return torch.addcmul(z, bend[:, None], u, value=-1), -_log_derivative(bend, slope)
+
+
+PLANAR = MapFamily(_forward, _inverse, lambda features: ((features,), (), (features,)))
+"""By the parameters w, b and v."""
+
+
+def _constrained(w: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    along = vecdot(w, v)
+    slope = F.softplus(along)
+    move = (slope - 1 - along) / vecdot(w, w)
+    return v + move[..., None] * w, slope
 
 
 def _log_derivative(bend: Tensor, slope: Tensor) -> Tensor:

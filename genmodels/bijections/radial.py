@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genmodels.bijections.amortized import MapFamily
 from genmodels.bijections.base import Bijection
 
 
@@ -27,21 +28,37 @@ class Radial(Bijection):
 
     def constrained(self) -> tuple[Tensor, Tensor]:
         """alpha > 0 and alpha + beta > 0, scalars."""
-        return self.log_alpha.exp(), F.softplus(self.raw)
+        return _constrained(self.log_alpha, self.raw)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        alpha, total = self.constrained()
-        offset = x - self.centre
-        radius = torch.linalg.vector_norm(offset, dim=1)
-        stretch = (total + radius) / (alpha + radius)
-        return self.centre + stretch[:, None] * offset, _log_det(radius, alpha, total, x.shape[1])
+        return _forward(x, self.centre, self.log_alpha, self.raw)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        alpha, total = self.constrained()
-        offset = z - self.centre
-        radius = _radius_before(torch.linalg.vector_norm(offset, dim=1), alpha, total)
-        shrink = (alpha + radius) / (total + radius)
-        return self.centre + shrink[:, None] * offset, -_log_det(radius, alpha, total, z.shape[1])
+        return _inverse(z, self.centre, self.log_alpha, self.raw)
+
+
+def _forward(x: Tensor, centre: Tensor, log_alpha: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+    alpha, total = _constrained(log_alpha, raw)
+    offset = x - centre
+    radius = torch.linalg.vector_norm(offset, dim=1)
+    stretch = (total + radius) / (alpha + radius)
+    return centre + stretch[:, None] * offset, _log_det(radius, alpha, total, x.shape[1])
+
+
+def _inverse(z: Tensor, centre: Tensor, log_alpha: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+    alpha, total = _constrained(log_alpha, raw)
+    offset = z - centre
+    radius = _radius_before(torch.linalg.vector_norm(offset, dim=1), alpha, total)
+    shrink = (alpha + radius) / (total + radius)
+    return centre + shrink[:, None] * offset, -_log_det(radius, alpha, total, z.shape[1])
+
+
+RADIAL = MapFamily(_forward, _inverse, lambda features: ((features,), (), ()))
+"""By the parameters c, log alpha and raw, whose softplus is alpha + beta."""
+
+
+def _constrained(log_alpha: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+    return log_alpha.exp(), F.softplus(raw)
 
 
 def _log_det(radius: Tensor, alpha: Tensor, total: Tensor, features: int) -> Tensor:

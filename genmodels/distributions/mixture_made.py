@@ -9,6 +9,7 @@ from torch import Tensor
 from genmodels.distributions.base import Base
 from genmodels.distributions.pixels import COLDEST
 from genmodels.networks.made_net import MADENet
+from genmodels.ranges import at_least
 
 
 class MixtureMADE(Base):
@@ -51,3 +52,19 @@ class MixtureMADE(Base):
     ) -> tuple[Tensor, Tensor, Tensor]:
         logits, mean, log_variance = h.to(dtype).chunk(3, dim=1)
         return (logits / max(temperature, COLDEST)).log_softmax(dim=1), mean, log_variance
+
+
+def autoregressive_mixture(
+    shape: Sequence[int], num_components: int = 10, width: int = 100, num_hidden: int = 2
+) -> MixtureMADE:
+    """A `MixtureMADE` in the natural order of its dimensions, as the prior of a model with latents.
+
+    Args:
+        shape: (Z,).
+        num_components: of the mixtures.
+        width: units of each hidden layer.
+        num_hidden: hidden layers.
+    """
+    at_least(1, under="model.prior.", num_components=num_components, width=width, num_hidden=num_hidden)
+    net = MADENet(math.prod(shape), 3 * num_components, [width] * num_hidden)
+    return MixtureMADE(shape, net, num_components)

@@ -22,6 +22,7 @@ from genmodels.models.flows.nice import NICE
 from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.terms import Gradient, Terms
+from genmodels.models.vaes.amortized_posterior import PlanarPosterior, RadialPosterior
 from genmodels.models.vaes.flow_posterior import FlowPosterior
 from genmodels.models.vaes.full_covariance import FullCovariance
 from genmodels.models.vaes.iaf_posterior import IAFPosterior

@@ -1,48 +1,64 @@
-"""A normal posterior whose latents depend on one another."""
+"""A normal posterior whose latents depend on each other."""
 
 import torch
 from torch import Tensor
 
-from genmodels.distributions.base import Base, StandardNormal
-from genmodels.models.vaes.posterior import Posterior, log_normal
+from genmodels.distributions import Base, StandardNormal
+from genmodels.distributions.normal import log_normal
+from genmodels.models.vaes.posterior import Posterior
 
 
 class FullCovariance(Posterior):
     """N(mu(x), L(x) L(x)'), L lower triangular with a positive diagonal (Kingma & Welling 2019, Section 2.5.1).
 
-    Features: mu, the logarithm of L's diagonal, and what is below it row by row, Z + Z + Z (Z - 1) / 2.
+        z = mu + L eps,   log q(z | x) = log N(eps; 0, I) - sum_i log L_ii
+
+    The encoder gives mu, log L_ii and, row by row, what is below the diagonal: Z (Z + 3) / 2 numbers.
     """
 
+    rows: Tensor
+    columns: Tensor
+
     def __init__(self, num_latents: int) -> None:
-        super().__init__(num_latents, 2 * num_latents + num_latents * (num_latents - 1) // 2)
+        super().__init__(num_latents, num_latents * (num_latents + 3) // 2)
+        rows, columns = torch.tril_indices(num_latents, num_latents, offset=-1)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
 
     def sample(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_diagonal, factor = self._parameters_from(features)
         noise = torch.randn_like(mean)
-        return mean + (factor @ noise[..., None]).squeeze(-1), log_normal(noise, log_diagonal)
+        return mean + (factor @ noise[..., None])[..., 0], log_normal(noise, log_diagonal)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         mean, log_diagonal, factor = self._parameters_from(features)
-        noise = torch.linalg.solve_triangular(factor, (z - mean)[..., None], upper=False).squeeze(-1)
+        noise = torch.linalg.solve_triangular(factor, (z - mean)[..., None], upper=False)[..., 0]
         return log_normal(noise, log_diagonal)
 
     def centre(self, features: Tensor) -> Tensor:
-        return features[:, : self.num_latents]
+        return features[..., : self.num_latents]
 
     def kl(self, features: Tensor, prior: Base) -> Tensor | None:
-        """Against the standard normal, all latents together: (|mu|^2 + |L|^2 - Z) / 2 - sum log L_ii, [B, 1]."""
+        """Against the standard normal: (mu_i^2 + sum_j L_ij^2 - 1) / 2 - log L_ii.
+
+        That is of each latent given those before it, in expectation.
+        """
         if type(prior) is not StandardNormal:
             return None
         mean, log_diagonal, factor = self._parameters_from(features)
-        squares = mean.square().sum(dim=1) + factor.square().sum(dim=(1, 2)) - self.num_latents
-        return (0.5 * squares - log_diagonal.sum(dim=1))[:, None]
+        return 0.5 * (mean.square() + factor.square().sum(dim=-1) - 1.0) - log_diagonal
+
+    def pairs(self, z: Tensor, features: Tensor) -> Tensor:
+        """By one solution for all z of an example."""
+        mean, log_diagonal, factor = self._parameters_from(features)
+        offsets = z[:, None] - mean
+        noise = torch.linalg.solve_triangular(factor, offsets.permute(1, 2, 0), upper=False)
+        return log_normal(noise.permute(2, 0, 1), log_diagonal)
 
     def _parameters_from(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """mu and log-diagonal [B, Z], and L [B, Z, Z]."""
-        size = self.num_latents
-        mean, log_diagonal, below = features.split([size, size, size * (size - 1) // 2], dim=1)
-        rows, columns = torch.tril_indices(size, size, offset=-1, device=features.device)
-        strictly_lower = features.new_zeros(len(features), size, size).index_put(
-            (torch.arange(len(features), device=features.device)[:, None], rows, columns), below
-        )
-        return mean, log_diagonal, strictly_lower + torch.diag_embed(log_diagonal.exp())
+        """mu and log L_ii, [B, Z], and L, [B, Z, Z]."""
+        n = self.num_latents
+        mean, log_diagonal, below = features.tensor_split((n, 2 * n), dim=-1)
+        factor = torch.diag_embed(log_diagonal.exp())
+        factor[..., self.rows, self.columns] = below
+        return mean, log_diagonal, factor

@@ -1,12 +1,12 @@
 """Approximate posteriors q(z | x): distributions of latents given what an encoder makes of x."""
 
-import math
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from genmodels.distributions.base import Base, StandardNormal
+from genmodels.distributions.normal import log_normal, log_normal_of_pairs
 from genmodels.ranges import at_least
 
 
@@ -75,18 +75,5 @@ class Diagonal(Posterior):
         return 0.5 * (mean.square() + torch.expm1(2 * log_scale)) - log_scale
 
     def pairs(self, z: Tensor, features: Tensor) -> Tensor:
-        """By one matrix product, -(z^2 / s^2 - 2 z mu / s^2 + mu^2 / s^2) / 2 - log s, summed over latents, in float64.
-
-        In float32 the difference of these squares loses what a narrow q is about.
-        """
-        mean, log_scale = features.double().chunk(2, dim=-1)
-        z = z.double()
-        precision = (-2 * log_scale).exp()
-        products = torch.cat((-0.5 * z.square(), z), dim=1) @ torch.cat((precision, mean * precision), dim=1).T
-        constant = 0.5 * (mean.square() * precision).sum(dim=1) + log_scale.sum(dim=1)
-        return products - constant - 0.5 * math.log(2 * math.pi) * z.shape[1]
-
-
-def log_normal(noise: Tensor, log_scale: Tensor) -> Tensor:
-    """log density of what has the standard normal `noise` and a Jacobian of log-diagonal `log_scale`, [..., Z]."""
-    return -(0.5 * noise.square() + log_scale).sum(dim=-1) - 0.5 * math.log(2 * math.pi) * noise.shape[-1]
+        """By one matrix product, in float64."""
+        return log_normal_of_pairs(z, *features.chunk(2, dim=-1))

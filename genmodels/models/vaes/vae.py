@@ -34,8 +34,8 @@ class VAE(LatentVariableModel):
         conditional: encoder and decoder see the label.
         num_classes: of the data.
     Raises:
-        UserError: there are no classes to condition on, prior and posterior are of different sizes, or classes meet a
-            VampPrior.
+        UserError: there are no classes to condition on, prior and posterior are of different sizes, or a VampPrior
+            meets a class-conditional model.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class VAE(LatentVariableModel):
         self.decoder = networks.decoder(posterior.num_latents, likelihood.params_shape, self.num_classes)
         if isinstance(prior, VampPrior):
             if self.num_classes:
-                raise UserError("model/prior=vamp has pseudo-inputs without classes: set model.conditional=false")
-            prior.made_of(self.encoder, posterior)
+                raise UserError("model/prior=vamp has pseudo-inputs without labels: set model.conditional=false")
+            prior.bind(self.encoder, posterior)
 
     @property
     def protocol(self) -> Mapping[str, Any]:

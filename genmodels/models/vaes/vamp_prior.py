@@ -7,50 +7,61 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.distributions import Base
+from genmodels.errors import UserError
 from genmodels.models.vaes.posterior import Posterior
 from genmodels.ranges import at_least
 
+_MEAN, _DEVIATION = 0.05, 0.01  # of the pseudo-inputs at the start, as in the official code
+
 
 class VampPrior(Base):
-    """p(z) = 1/K sum_k q(z | u_k), the posteriors of K learned pseudo-inputs (Equation 9).
+    """The mixture of the posteriors of K pseudo-inputs, which are learned: p(z) = 1/K sum_k q(z | u_k) (Equation 9).
 
-    Pseudo-inputs of images start as N(0.05, 0.01) and are cut to [0, 1] as the official code does it, those of vectors
-    start as N(0, 1). Draws choose k uniformly (the official code takes the first ones). A temperature shrinks the
-    distance of a draw from the centre of its posterior.
+    Pseudo-inputs are what the encoder sees: pixels kept from 0 to 1, or vectors. The encoder is shared, so it learns
+    from the prior as well. A draw takes one of them, each as often as the others; a temperature multiplies its distance
+    from the centre of that q(z | u_k).
 
     Args:
-        shape: (Z,).
+        shape: of one z, (Z,).
         data_shape: of one x.
-        levels: number of pixel values; None for vectors.
-        num_pseudo_inputs: K; 500 for MNIST.
-    Raises:
-        UserError: a number is out of its range.
+        levels: of the data; None for vectors.
+        num_components: K.
     """
 
     def __init__(
-        self, shape: Sequence[int], data_shape: Sequence[int], levels: int | None, num_pseudo_inputs: int = 500
+        self, shape: Sequence[int], data_shape: Sequence[int], levels: int | None, num_components: int = 500
     ) -> None:
-        at_least(1, under="model.prior.", num_pseudo_inputs=num_pseudo_inputs)
+        at_least(1, under="model.prior.", num_components=num_components)
         super().__init__(shape)
-        start = torch.randn(num_pseudo_inputs, *data_shape)
-        self.pseudo_inputs = nn.Parameter(start if levels is None else 0.05 + 0.01 * start)
-        self._are_pixels = levels is not None
+        start = _MEAN + _DEVIATION * torch.randn(num_components, *data_shape)
+        self.inputs = nn.Parameter(start if levels is not None else torch.randn(num_components, *data_shape))
+        self.is_bounded = levels is not None
+        # In a tuple: as attributes they would be modules of the prior's own, and saved twice.
+        self._inference: tuple[nn.Module, Posterior] | None = None
 
-    def made_of(self, encoder: nn.Module, posterior: Posterior) -> None:
-        """Take the networks whose posteriors the components are; they stay the model's."""
-        self._inference = (encoder, posterior)  # a tuple, so that they are not registered twice
+    def bind(self, encoder: nn.Module, posterior: Posterior) -> None:
+        """Take q, that of the model whose prior it is; copies of that model keep it among themselves.
+
+        Args:
+            encoder: from pseudo-inputs and no context to features.
+            posterior: q(z | x) given these.
+        """
+        self._inference = (encoder, posterior)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        _, posterior = self._inference
-        log_components = posterior.pairs(z, self._features(self.pseudo_inputs))
-        return log_components.logsumexp(dim=1).to(z.dtype) - math.log(len(self.pseudo_inputs))
+        features, posterior = self.components()
+        return (posterior.pairs(z, features).logsumexp(dim=1) - math.log(len(features))).to(z.dtype)
 
     def sample(self, n: int, temperature: float = 1.0) -> Tensor:
-        chosen = torch.randint(len(self.pseudo_inputs), (n,), device=self.like.device)
-        _, posterior = self._inference
-        features = self._features(self.pseudo_inputs[chosen])
-        return torch.lerp(posterior.centre(features), posterior.sample(features)[0], temperature)
+        features, posterior = self.components()
+        chosen = features[torch.randint(len(features), (n,), device=features.device)]
+        centre = posterior.centre(chosen)
+        return centre + temperature * (posterior.sample(chosen)[0] - centre)
 
-    def _features(self, pseudo_inputs: Tensor) -> Tensor:
-        encoder, _ = self._inference
-        return encoder(pseudo_inputs.clamp(0, 1) if self._are_pixels else pseudo_inputs, None)
+    def components(self) -> tuple[Tensor, Posterior]:
+        """The features of the pseudo-inputs, [K, F], and the posterior that they belong to."""
+        if self._inference is None:
+            raise UserError("model/prior=vamp is made of an encoder: it is a prior of model=vae alone")
+        encoder, posterior = self._inference
+        inputs = self.inputs.clamp(0.0, 1.0) if self.is_bounded else self.inputs
+        return encoder(inputs, None), posterior
