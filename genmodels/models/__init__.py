@@ -27,7 +27,6 @@ from genmodels.models.vaes.flow_posterior import FlowPosterior
 from genmodels.models.vaes.full_covariance import FullCovariance
 from genmodels.models.vaes.iaf_posterior import IAFPosterior
 from genmodels.models.vaes.iaf_vae import IAFVAE
-from genmodels.models.vaes.learned_priors import AutoregressivePrior, FlowPrior
 from genmodels.models.vaes.networks import MLPNetworks, Networks
 from genmodels.models.vaes.posterior import Diagonal, Posterior
 from genmodels.models.vaes.vae import VAE

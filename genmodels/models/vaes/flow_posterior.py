@@ -1,5 +1,6 @@
 """Posteriors made by flows: Variational Inference with Normalizing Flows (Rezende & Mohamed, ICML 2015, 1505.05770)."""
 
+import torch
 from torch import Tensor
 
 from genmodels.bijections import Bijection
@@ -37,7 +38,8 @@ class FlowPosterior(Posterior):
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         normal, context = self._split(features)
         noise, log_det = self.bijection(z, context)
-        return self.base(noise, normal) + log_det
+        # Far outside of q the inverse of a map overflows: there is no density left.
+        return (self.base(noise, normal) + log_det).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
 
     def centre(self, features: Tensor) -> Tensor:
         normal, context = self._split(features)
