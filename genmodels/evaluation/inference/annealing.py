@@ -12,7 +12,7 @@ Schedule = Literal["sigmoidal", "linear"]
 
 _ACCEPTANCE = 0.65  # optimal in many dimensions (Neal 2011, Section 4.4), and what Wu et al. adapt to
 _FIRST_SIZE = 0.2
-_RATE = 0.2  # of the log step size, for an acceptance wrong by 1
+_RATE = 0.5  # of the log step size, for an acceptance wrong by 1
 _JITTER = 0.2  # relative: trajectories of one length could return to where they began (Neal 2011, Section 3.2)
 _PILOT_SHARE = 10
 
