@@ -24,6 +24,7 @@ from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.terms import Gradient, Terms
 from genmodels.models.vaes.flow_posterior import FlowPosterior
 from genmodels.models.vaes.full_covariance import FullCovariance
+from genmodels.models.vaes.gated_mlp_networks import GatedMLPNetworks
 from genmodels.models.vaes.iaf_posterior import IAFPosterior
 from genmodels.models.vaes.iaf_vae import IAFVAE
 from genmodels.models.vaes.learned_priors import AutoregressivePrior, FlowPrior
