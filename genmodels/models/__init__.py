@@ -22,6 +22,7 @@ from genmodels.models.flows.nice import NICE
 from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.terms import Gradient, Terms
+from genmodels.models.vaes.conv_networks import ConvNetworks
 from genmodels.models.vaes.flow_posterior import FlowPosterior
 from genmodels.models.vaes.full_covariance import FullCovariance
 from genmodels.models.vaes.gated_mlp_networks import GatedMLPNetworks
