@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.distributions import Base
+from genmodels.errors import UserError
 from genmodels.models.vaes.posterior import Posterior
 from genmodels.ranges import at_least
 
@@ -36,8 +37,14 @@ class VampPrior(Base):
         self.pseudo_inputs = nn.Parameter(start if levels is None else 0.05 + 0.01 * start)
         self._are_pixels = levels is not None
 
-    def made_of(self, encoder: nn.Module, posterior: Posterior) -> None:
-        """Take the networks whose posteriors the components are; they stay the model's."""
+    def made_of(self, encoder: nn.Module, posterior: Posterior, num_classes: int) -> None:
+        """Take the networks whose posteriors the components are; they stay the model's.
+
+        Raises:
+            UserError: they see classes.
+        """
+        if num_classes:
+            raise UserError("model/prior=vamp has pseudo-inputs without classes: set model.conditional=false")
         self._inference = (encoder, posterior)  # a tuple, so that they are not registered twice
 
     def log_prob(self, z: Tensor) -> Tensor:
