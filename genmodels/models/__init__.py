@@ -23,8 +23,10 @@ from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.terms import Gradient, Terms
 from genmodels.models.vaes.amortized_posterior import PlanarPosterior, RadialPosterior
+from genmodels.models.vaes.conv_networks import ConvNetworks
 from genmodels.models.vaes.flow_posterior import FlowPosterior
 from genmodels.models.vaes.full_covariance import FullCovariance
+from genmodels.models.vaes.gated_mlp_networks import GatedMLPNetworks
 from genmodels.models.vaes.iaf_posterior import IAFPosterior
 from genmodels.models.vaes.iaf_vae import IAFVAE
 from genmodels.models.vaes.networks import MLPNetworks, Networks

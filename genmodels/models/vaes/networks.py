@@ -23,19 +23,8 @@ class Networks(ABC):
         """From z [B, num_latents] and context [B, E] or None to the likelihood's parameters [B, *shape]."""
 
 
-class MLPNetworks(Networks):
-    """Two perceptrons, each of `num_hidden` layers; those of Kingma & Welling 2014, Appendix C, have one of tanh.
-
-    Args:
-        width: units of a hidden layer.
-        num_hidden: hidden layers of either.
-        activation: of the hidden units.
-    """
-
-    def __init__(self, width: int = 200, num_hidden: int = 2, activation: Literal["relu", "tanh"] = "tanh") -> None:
-        at_least(1, under="model.networks.", width=width, num_hidden=num_hidden)
-        self.width, self.num_hidden = width, num_hidden
-        self.activation = {"relu": nn.ReLU, "tanh": nn.Tanh}[activation]
+class DenseNetworks(Networks):
+    """Encoder and decoder take their examples as flat vectors."""
 
     def encoder(self, shape: Sequence[int], num_features: int, context_features: int) -> nn.Module:
         return _Flattening(self._net(math.prod(shape), num_features, context_features))
@@ -43,12 +32,33 @@ class MLPNetworks(Networks):
     def decoder(self, num_latents: int, shape: Sequence[int], context_features: int) -> nn.Module:
         return _Unflattening(self._net(num_latents, math.prod(shape), context_features), shape)
 
+    @abstractmethod
+    def _net(self, in_features: int, out_features: int, context_features: int) -> nn.Module:
+        """From [B, in_features] and context [B, context_features] or None to [B, out_features]."""
+
+
+class MLPNetworks(DenseNetworks):
+    """Two perceptrons, each of `num_hidden` layers; those of Kingma & Welling 2014, Appendix C, have one of tanh.
+
+    Args:
+        width: units of a hidden layer.
+        num_hidden: hidden layers of either.
+        activation: of the hidden units.
+    Raises:
+        UserError: a number is out of its range.
+    """
+
+    def __init__(self, width: int = 200, num_hidden: int = 2, activation: Literal["relu", "tanh"] = "tanh") -> None:
+        at_least(1, under="model.networks.", width=width, num_hidden=num_hidden)
+        self.width, self.num_hidden = width, num_hidden
+        self.activation = {"relu": nn.ReLU, "tanh": nn.Tanh}[activation]
+
     def _net(self, in_features: int, out_features: int, context_features: int) -> MLP:
         return MLP(in_features, out_features, self.width, self.num_hidden, context_features, self.activation)
 
 
 class _Flattening(nn.Module):
-    def __init__(self, net: MLP) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
@@ -57,7 +67,7 @@ class _Flattening(nn.Module):
 
 
 class _Unflattening(nn.Module):
-    def __init__(self, net: MLP, shape: Sequence[int]) -> None:
+    def __init__(self, net: nn.Module, shape: Sequence[int]) -> None:
         super().__init__()
         self.net = net
         self.shape = tuple(shape)

@@ -1,23 +1,20 @@
 """VAE: Auto-Encoding Variational Bayes (Kingma & Welling, ICLR 2014, 1312.6114; Rezende, Mohamed & Wierstra 2014)."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
 from genmodels.distributions import Base, Likelihood
-from genmodels.errors import UserError
-from genmodels.models.data_checks import conditional_classes
 from genmodels.models.terms import Gradient, Terms
-from genmodels.models.vaes.latent_variable_model import LatentVariableModel
+from genmodels.models.vaes.latent_vectors import LatentVectorModel
 from genmodels.models.vaes.networks import Networks
 from genmodels.models.vaes.posterior import Posterior
 from genmodels.models.vaes.vamp_prior import VampPrior
 
 
-class VAE(LatentVariableModel):
+class VAE(LatentVectorModel):
     """p(x) = integral of p(x | z) p(z) dz with one layer of latents, and q(z | x) by a network.
 
         log w = log p(x | z) + log p(z) - log q(z | x),   z ~ q(z | x),   E[log w] <= log p(x)   (Equation 2)
@@ -49,25 +46,12 @@ class VAE(LatentVariableModel):
         conditional: bool = False,
         num_classes: int | None = None,
     ) -> None:
-        if prior.shape != (posterior.num_latents,):
-            raise UserError(
-                f"model.prior is of shape {list(prior.shape)}, and model.posterior.num_latents={posterior.num_latents}"
-            )
-        super().__init__()
-        self.shape = tuple(shape)
-        self.levels = levels
-        self.num_classes = conditional_classes(conditional, num_classes)
-        self.posterior, self.prior, self.likelihood = posterior, prior, likelihood
+        super().__init__(shape, levels, posterior, prior, likelihood, conditional, num_classes)
+        self.posterior = posterior
         self.encoder = networks.encoder(shape, posterior.num_features, self.num_classes)
         self.decoder = networks.decoder(posterior.num_latents, likelihood.params_shape, self.num_classes)
         if isinstance(prior, VampPrior):
-            if self.num_classes:
-                raise UserError("model/prior=vamp has pseudo-inputs without labels: set model.conditional=false")
-            prior.bind(self.encoder, posterior)
-
-    @property
-    def protocol(self) -> Mapping[str, Any]:
-        return self.likelihood.protocol
+            prior.made_of(self.encoder, posterior, self.num_classes)
 
     def terms(
         self, x: Tensor, y: Tensor | None = None, samples: int = 1, gradient: Gradient = "reparametrised"
@@ -105,40 +89,9 @@ class VAE(LatentVariableModel):
         return self.likelihood.of_draws(self.decoder(z, self._one_hot(y)), x)[0] + self.prior.log_prob(z)
 
     @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """`n` draws of x ~ p(x | z), z ~ p(z) at the given temperature.
-
-        Args:
-            y: [n] labels; for a class-conditional model without them, drawn uniformly.
-        Returns: uint8 [n, C, H, W], or float vectors [n, D].
-        """
-        z = self.prior.sample(n, temperature)
-        if self.num_classes and y is None:
-            y = torch.randint(self.num_classes, (n,), device=z.device)
-        params = self.decoder(z, self._one_hot(y))
-        noise = torch.rand(n, *self.likelihood.noise_shape, dtype=z.dtype, device=z.device)
-        return self._data(self.likelihood.sample(params, noise))
-
-    @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The centre of q(z | x), [B, Z]; no randomness."""
         return self.posterior.centre(self.posterior_features(x, y))
 
-    @torch.no_grad()
-    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """The likeliest x given z, or the means of its components, in the data's own type; no randomness."""
-        params = self.decoder(z, self._one_hot(y))
-        noise = torch.full((len(z), *self.likelihood.noise_shape), 0.5, dtype=z.dtype, device=z.device)
-        return self._data(self.likelihood.sample(params, noise, temperature=0.0))
-
-    @torch.no_grad()
-    def decode_mean(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """E[x | z]: floats [B, *shape], pixels from 0 to levels - 1."""
-        return self.likelihood.mean(self.decoder(z, self._one_hot(y)))
-
-    def _values(self, x: Tensor) -> Tensor:
-        x = x.to(self._dtype)
-        return x if self.levels is None else x / (self.levels - 1)
-
-    def _data(self, x: Tensor) -> Tensor:
-        return x if self.levels is None else x.to(torch.uint8)
+    def _draws(self, n: int, context: Tensor | None, temperature: float) -> Tensor:
+        return self.prior.sample(n, temperature)

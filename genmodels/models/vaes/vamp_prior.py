@@ -39,13 +39,18 @@ class VampPrior(Base):
         # In a tuple: as attributes they would be modules of the prior's own, and saved twice.
         self._inference: tuple[nn.Module, Posterior] | None = None
 
-    def bind(self, encoder: nn.Module, posterior: Posterior) -> None:
+    def made_of(self, encoder: nn.Module, posterior: Posterior, num_classes: int) -> None:
         """Take q, that of the model whose prior it is; copies of that model keep it among themselves.
 
         Args:
             encoder: from pseudo-inputs and no context to features.
             posterior: q(z | x) given these.
+            num_classes: that the encoder sees.
+        Raises:
+            UserError: it sees classes.
         """
+        if num_classes:
+            raise UserError("model/prior=vamp has pseudo-inputs without labels: set model.conditional=false")
         self._inference = (encoder, posterior)
 
     def log_prob(self, z: Tensor) -> Tensor:
