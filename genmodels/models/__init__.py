@@ -27,9 +27,11 @@ from genmodels.models.vaes.conv_networks import ConvNetworks
 from genmodels.models.vaes.flow_posterior import FlowPosterior
 from genmodels.models.vaes.full_covariance import FullCovariance
 from genmodels.models.vaes.gated_mlp_networks import GatedMLPNetworks
+from genmodels.models.vaes.hvae import HVAE
 from genmodels.models.vaes.iaf_posterior import IAFPosterior
 from genmodels.models.vaes.iaf_vae import IAFVAE
 from genmodels.models.vaes.networks import MLPNetworks, Networks
 from genmodels.models.vaes.posterior import Diagonal, Posterior
+from genmodels.models.vaes.two_layer_vae import TwoLayerVAE
 from genmodels.models.vaes.vae import VAE
 from genmodels.models.vaes.vamp_prior import VampPrior
