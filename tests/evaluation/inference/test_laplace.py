@@ -43,5 +43,5 @@ def test_the_search_climbs_where_the_curvature_is_of_the_wrong_sign() -> None:
 
 
 def test_where_there_is_no_maximum_a_sentence_says_so() -> None:
-    with pytest.raises(UserError, match="needs a strict maximum .* none was found for 1 of 2 examples"):
+    with pytest.raises(UserError, match=r"needs a strict maximum .* none was found for 1 of 2 examples"):
         log_integral(lambda z: torch.tensor([-1.0, 1.0]) * z.square().sum(dim=1), torch.ones(2, 2).double())
