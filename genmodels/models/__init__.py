@@ -32,6 +32,7 @@ from genmodels.models.vaes.iaf_posterior import IAFPosterior
 from genmodels.models.vaes.iaf_vae import IAFVAE
 from genmodels.models.vaes.networks import MLPNetworks, Networks
 from genmodels.models.vaes.posterior import Diagonal, Posterior
+from genmodels.models.vaes.resnet_networks import ResNetNetworks
 from genmodels.models.vaes.two_layer_vae import TwoLayerVAE
 from genmodels.models.vaes.vae import VAE
 from genmodels.models.vaes.vamp_prior import VampPrior

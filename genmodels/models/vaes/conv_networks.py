@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genmodels.errors import UserError
-from genmodels.models.vaes.networks import Networks
+from genmodels.models.vaes.networks import Networks, image_of
 from genmodels.networks.gated_conv import GatedConv2d, GatedConvTranspose2d
 from genmodels.ranges import at_least
 
@@ -37,11 +36,11 @@ class ConvNetworks(Networks):
         self.width, self.hidden_features = width, hidden_features
 
     def encoder(self, shape: Sequence[int], num_features: int, context_features: int) -> nn.Module:
-        channels, size = _of_images(shape)
+        channels, size = image_of("conv", shape)
         return _Encoder(channels + context_features, self.width, size, self.hidden_features, num_features)
 
     def decoder(self, num_latents: int, shape: Sequence[int], context_features: int) -> nn.Module:
-        channels, size = _of_images(shape)
+        channels, size = image_of("conv", shape)
         return _Decoder(num_latents + context_features, self.width, size, channels)
 
 
@@ -84,13 +83,6 @@ class _Decoder(nn.Module):
     def forward(self, z: Tensor, context: Tensor | None) -> Tensor:
         z = z if context is None else torch.cat((z, context), dim=1)
         return self.layers(z[:, :, None, None])
-
-
-def _of_images(shape: Sequence[int]) -> tuple[int, Size]:
-    if len(shape) != 3:
-        raise UserError(f"model/networks=conv needs images, but data.shape={list(shape)}; choose model/networks=mlp")
-    channels, height, columns = shape
-    return channels, (height, columns)
 
 
 def _half(size: Size) -> Size:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from genmodels.errors import UserError
 from genmodels.networks.mlp import MLP
 from genmodels.ranges import at_least
 
@@ -74,3 +75,19 @@ class _Unflattening(nn.Module):
 
     def forward(self, z: Tensor, context: Tensor | None) -> Tensor:
         return self.net(z, context).unflatten(1, self.shape)
+
+
+def image_of(networks: str, shape: Sequence[int]) -> tuple[int, tuple[int, int]]:
+    """Channels, and height and width, of an image or of a likelihood's parameters for one.
+
+    Args:
+        networks: the choice that needs it, for the message.
+    Raises:
+        UserError: the data is not made of images.
+    """
+    if len(shape) != 3:
+        raise UserError(
+            f"model/networks={networks} needs images, but data.shape={list(shape)}; choose model/networks=mlp"
+        )
+    channels, height, columns = shape
+    return channels, (height, columns)

@@ -12,13 +12,18 @@ from genmodels.config.compose import CONFIG_DIR
 from genmodels.config.targets import build
 from genmodels.distributions import Bernoulli, StandardNormal
 from genmodels.errors import UserError
-from genmodels.models import VAE, ConvNetworks, Diagonal, GatedMLPNetworks, MLPNetworks, Networks
+from genmodels.models import VAE, ConvNetworks, Diagonal, GatedMLPNetworks, MLPNetworks, Networks, ResNetNetworks
 from genmodels.networks.gated_conv import GatedConv2d, GatedConvTranspose2d
 from genmodels.networks.gated_mlp import GatedLinear
 from tests.support.model_configs import DATA, data_node, model_node
 
 CLASSES = 3
-KINDS = {"mlp": MLPNetworks(8, 1), "gated_mlp": GatedMLPNetworks(8, 2), "conv": ConvNetworks(2, 8)}
+KINDS = {
+    "mlp": MLPNetworks(8, 1),
+    "gated_mlp": GatedMLPNetworks(8, 2),
+    "conv": ConvNetworks(2, 8),
+    "resnet": ResNetNetworks((2, 3), 8),
+}
 IMAGE_SETS = [name for name in DATA if data_node(name)["levels"] is not None]
 SIZES = [(1, 1, 3), (1, 8, 8), (3, 9, 15), (2, 28, 28), (3, 33, 33), (3, 64, 64)]
 
