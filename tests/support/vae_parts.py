@@ -1,4 +1,4 @@
-"""Every posterior and every prior of a VAE by the name of its config, small; a new one joins the tests by being listed."""
+"""Every posterior and every prior of a VAE, small, by the name of its config; listed here, a new one is tested."""
 
 from collections.abc import Callable, Sequence
 

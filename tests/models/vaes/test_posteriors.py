@@ -177,7 +177,7 @@ def test_sticking_gradients_are_those_of_the_bound_in_expectation(posterior: str
 
 
 def _gap(posterior: Posterior, steps: int, gradient: str = "reparametrised") -> tuple[float, float]:
-    """Evidence less bound where q alone has been fitted, the mean over examples; and what it is for independent latents.
+    """Evidence less bound where q alone has been fitted, a mean over examples, and its least for independent latents.
 
     The latter's optimum has the precisions of the true posterior: KL = (sum log of its diagonal - log det) / 2.
     """
