@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from genmodels.bijections.elementwise import Elementwise
 
+_CLOSED = -20.0  # the logit of a gate
+_FARTHEST = 1e6  # what is inverted through one
+
 
 class Affine(Elementwise):
     """z = (x - mean) * exp(log_scale); a subclass gives mean and log-scale from the two halves of h."""
@@ -114,6 +117,10 @@ class Gated(Elementwise):
     Kingma et al. 2016, Equations 12 to 14: x is kept or overwritten, as in an LSTM, and for the most part kept at the
     start. The paper's s starts "close to +1 or +2"; the 1 that is added here is that of the official code of Sylvester
     flows (van den Berg et al. 2018).
+
+    `inverse` stays finite for any z, since it is asked for the density of points far from where x would ever lead: a
+    gate is 2e-9 at least, and x is cut off at 1e6, where its density is nought and what its successors make of it would
+    overflow.
     """
 
     num_parameters = 2
@@ -124,9 +131,10 @@ class Gated(Elementwise):
 
     def inverse(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         mean, logit = self._parameters_from(h, z)
-        # sigma^-1 = 1 + exp(-logit): no quotient of numbers near nought.
-        return z + (z - mean) * torch.exp(-logit), -F.logsigmoid(logit)
+        # 1 / sigma = 1 + exp(-logit): no quotient of numbers near nought.
+        x = z + (z - mean) * torch.exp(-logit)
+        return x.clamp(-_FARTHEST, _FARTHEST), -F.logsigmoid(logit)
 
     def _parameters_from(self, h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, logit = h.to(x.dtype).chunk(2, dim=1)
-        return mean, logit + 1.0
+        return mean, (logit + 1.0).clamp(min=_CLOSED)

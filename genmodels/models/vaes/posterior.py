@@ -9,6 +9,8 @@ from genmodels.distributions.base import Base, StandardNormal
 from genmodels.distributions.normal import log_normal, log_normal_of_pairs
 from genmodels.ranges import at_least
 
+_PAIRS = 2**16  # at a time: fewer take more time, more take more memory
+
 
 class Posterior(nn.Module, ABC):
     """q(z | x) of latent vectors, given features of x.
@@ -46,7 +48,12 @@ class Posterior(nn.Module, ABC):
 
     def pairs(self, z: Tensor, features: Tensor) -> Tensor:
         """log q of every z given every example: z [M, Z], features [N, F] -> [M, N]."""
-        return torch.stack([self(one.expand(len(features), -1), features) for one in z])
+        blocks = z.split(max(1, _PAIRS // len(features)))
+        return torch.cat([self._pairs_at_once(block, features) for block in blocks])
+
+    def _pairs_at_once(self, z: Tensor, features: Tensor) -> Tensor:
+        rows, columns = len(z), len(features)
+        return self(z.repeat_interleave(columns, dim=0), features.repeat(rows, 1)).view(rows, columns)
 
 
 class Diagonal(Posterior):

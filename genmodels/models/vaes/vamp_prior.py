@@ -21,6 +21,8 @@ class VampPrior(Base):
     from the prior as well. A draw takes one of them, each as often as the others; a temperature multiplies its distance
     from the centre of that q(z | u_k).
 
+    The density takes all q(z | u_k) at every z: a matrix product for a diagonal q, K inverses of a flow.
+
     Args:
         shape: of one z, (Z,).
         data_shape: of one x.
