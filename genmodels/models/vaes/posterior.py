@@ -57,18 +57,25 @@ class Posterior(nn.Module, ABC):
 
 
 class Diagonal(Posterior):
-    """N(mu(x), diag sigma(x)^2), of which the encoder gives mu and log sigma (Kingma & Welling 2014, Equation 9)."""
+    """N(mu(x), diag sigma(x)^2), of which the encoder gives mu and log sigma (Kingma & Welling 2014, Equation 9).
 
-    def __init__(self, num_latents: int) -> None:
+    Args:
+        num_latents: Z.
+        max_log_scale: what log sigma is cut to; None: nothing. The official code of the VampPrior, whose KL does not
+            depend on the unit of z, cuts log sigma to [-3, 1].
+    """
+
+    def __init__(self, num_latents: int, max_log_scale: float | None = None) -> None:
         super().__init__(num_latents, 2 * num_latents)
+        self.max_log_scale = max_log_scale
 
     def sample(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_scale = features.chunk(2, dim=-1)
+        mean, log_scale = self._parameters_from(features)
         noise = torch.randn_like(mean)
         return mean + log_scale.exp() * noise, log_normal(noise, log_scale)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
-        mean, log_scale = features.chunk(2, dim=-1)
+        mean, log_scale = self._parameters_from(features)
         return log_normal((z - mean) * (-log_scale).exp(), log_scale)
 
     def centre(self, features: Tensor) -> Tensor:
@@ -78,9 +85,13 @@ class Diagonal(Posterior):
         """Against the standard normal, of each latent: (mu^2 + sigma^2 - 1) / 2 - log sigma (Appendix B)."""
         if type(prior) is not StandardNormal:
             return None
-        mean, log_scale = features.chunk(2, dim=-1)
+        mean, log_scale = self._parameters_from(features)
         return 0.5 * (mean.square() + torch.expm1(2 * log_scale)) - log_scale
 
     def pairs(self, z: Tensor, features: Tensor) -> Tensor:
         """By one matrix product, in float64."""
-        return log_normal_of_pairs(z, *features.chunk(2, dim=-1))
+        return log_normal_of_pairs(z, *self._parameters_from(features))
+
+    def _parameters_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_scale = features.chunk(2, dim=-1)
+        return mean, log_scale if self.max_log_scale is None else log_scale.clamp(max=self.max_log_scale)
