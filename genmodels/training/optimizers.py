@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+_SMALLEST_NORM = 1e-7  # added to the norm of a gradient
+
 
 class GlowAdamax(Optimizer):
     """The Adamax of Glow's official code (openai/glow, optim.py), which is not the paper's Adamax.
@@ -72,3 +74,24 @@ class GlowAdamax(Optimizer):
         torch._foreach_maximum_(v, list(torch._foreach_abs(gradients)))
         step_size = lr * (1 - b2**t) ** 0.5 / (1 - b1**t)
         torch._foreach_addcdiv_(parameters, m, torch._foreach_add(v, eps), value=-step_size)
+
+
+class AdamNormGrad(torch.optim.Adam):
+    """The optimiser of VampPrior's official code: Adam of gradients that are divided, tensor by tensor, by their norms.
+
+        g <- g / (|g| + 1e-7),   then Kingma & Ba 2015, Algorithm 1
+
+    The arguments are those of `torch.optim.Adam`. A step leaves the divided gradients behind.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update every parameter that has a gradient; `closure`, if given, recomputes and returns the loss."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        torch._foreach_div_(gradients, torch._foreach_add(torch._foreach_norm(gradients), _SMALLEST_NORM))
+        super().step()
+        return loss

@@ -51,6 +51,11 @@ FIGURES = {  # by experiment: metric, value, status
     "vae5_binarized_mnist": ("nll", 86.47, "recalled"),
     "iwae50_binarized_mnist": ("nll", 84.78, "recalled"),
     "iwae50_binarized_mnist_static": ("nll", 87.1, "second_hand"),
+    "iwae50_2layer_binarized_mnist": ("nll", 82.90, "second_hand"),
+    "vae1_2layer_binarized_mnist": ("nll", 85.33, "recalled"),
+    "vae_conv_binarized_mnist_static": ("nll", 82.14, "recalled"),
+    "hvae_binarized_mnist_static": ("nll", 86.05, "recalled"),
+    "hvae_vamp_binarized_mnist_static": ("nll", 83.19, "recalled"),
     "made_image_mnist": ("nll", 86.64, "recalled"),
     "maf5_power": ("nll", -0.14, "second_hand"),
     "maf10_hepmass": ("nll", 17.73, "second_hand"),
@@ -113,13 +118,24 @@ def test_the_figure_of_nice_is_its_log_likelihood_in_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "images"), [("iwae5_binarized_mnist", 59_600), ("iwae50_binarized_mnist_static", 50_000)]
+    ("name", "images"),
+    [
+        ("iwae5_binarized_mnist", 59_600),
+        ("iwae50_2layer_binarized_mnist", 59_600),
+        ("iwae50_binarized_mnist_static", 50_000),
+    ],
 )
 def test_the_runs_of_iwae_are_of_3280_epochs(name: str, images: int) -> None:
     config = compose([f"experiment={name}"])
     assert config["scheduler"]["epoch_steps"] * config["data"]["batch_size"] == images
     assert config["trainer"]["max_steps"] == 3280 * config["scheduler"]["epoch_steps"]
     assert config["optimizer"]["eps"] == pytest.approx(1e-4 / (20 * 784 * math.log(2)), rel=0.001)
+
+
+@pytest.mark.parametrize("name", ["vae_conv_binarized_mnist_static", "hvae_binarized_mnist_static"])
+def test_the_kl_has_its_weight_after_100_epochs(name: str) -> None:
+    config = compose([f"experiment={name}"])
+    assert config["objective"]["warmup_steps"] * config["data"]["batch_size"] == 100 * 50_000
 
 
 def test_a_run_keeps_the_figure_and_how_it_departs_from_the_recipe(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from training_toys import DiagonalGaussian, module
 
-from genmodels.training import GlowAdamax, LikelihoodModule
+from genmodels.training import AdamNormGrad, GlowAdamax, LikelihoodModule
 
 
 def test_glow_adamax_follows_the_official_recursion() -> None:
@@ -54,6 +54,24 @@ def test_glow_adamax_continues_from_its_state() -> None:
     second.load_state_dict(first.state_dict())
     steps(second, stopped, [-3.0, 0.5])
     assert torch.equal(straight, stopped)
+
+
+def test_adam_norm_grad_is_adam_of_gradients_of_length_one() -> None:
+    gradients = {"long": [[3.0, 4.0], [-60.0, 80.0], [0.0, 0.0]], "short": [[1e-7, 0.0], [3e-7, -4e-7], [0.0, 1e-7]]}
+    divided = {"long": [[0.6, 0.8], [-0.6, 0.8], [0.0, 0.0]], "short": [[0.5, 0.0], [0.5, -2 / 3], [0.0, 0.5]]}
+    found, expected = ({name: nn.Parameter(torch.ones(2, dtype=torch.float64)) for name in gradients} for _ in range(2))
+    without = nn.Parameter(torch.ones(2))
+    ours = AdamNormGrad([*found.values(), without], lr=0.1, betas=(0.8, 0.9))
+    adams = torch.optim.Adam(expected.values(), lr=0.1, betas=(0.8, 0.9))
+    for t in range(3):
+        for name in gradients:
+            found[name].grad = torch.tensor(gradients[name][t], dtype=torch.float64)
+            expected[name].grad = torch.tensor(divided[name][t], dtype=torch.float64)
+        assert ours.step(lambda: 3.0) == 3.0
+        adams.step()
+        # 1e-7 is added to the norm, by which 4e-7 becomes two thirds.
+        assert all(torch.allclose(found[name], expected[name], rtol=0, atol=1e-7) for name in gradients)
+    assert torch.equal(without, torch.ones(2))
 
 
 class DecayedLoc(DiagonalGaussian):

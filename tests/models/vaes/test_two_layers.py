@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal
+from torch.distributions import Normal, kl_divergence
 
 from genmodels.distributions import Base, Bernoulli, Gaussian, StandardNormal
 from genmodels.errors import UserError
@@ -114,14 +114,18 @@ def test_importance_weights_average_to_the_evidence(kind: str) -> None:
 
 @KIND
 def test_the_terms_add_up_to_the_bound(kind: str) -> None:
-    terms = _linear(kind, exact=False).terms(_numbers(4), samples=100_000)
+    model, x = _linear(kind, exact=False), _numbers(4)
+    terms = model.terms(x, samples=100_000)
     lower, upper = terms.kls
     assert (terms.log_ratios[0].shape, lower.shape, upper.shape) == ((100_000, 4, 1), (4, 1), (4, 1))
     assert torch.equal(lower, terms.log_ratios[0].mean(dim=0))
     ratio = terms.log_ratios[1]
     error = ratio.std(dim=0) / 100_000**0.5
     assert ((upper - ratio.mean(dim=0)).abs() < 6 * error).all()
-    assert not torch.allclose(upper, ratio.mean(dim=0), rtol=0, atol=1e-12)  # a closed form
+    given = x if kind == "hvae" else terms.latents[0].flatten(0, 1)
+    mean, log_scale = model.q2.net(given).chunk(2, dim=1)
+    closed = kl_divergence(Normal(mean, log_scale.exp()), Normal(torch.zeros_like(mean), 1.0))
+    assert torch.allclose(upper, closed.view(-1, 4, 1).mean(dim=0))
     sums = terms.log_likelihood - terms.log_ratios[0].sum(dim=-1) - ratio.sum(dim=-1)
     assert torch.allclose(terms.log_weights, sums)
 
@@ -243,6 +247,11 @@ def test_every_network_sees_the_label(kind: str) -> None:
         model.log_prob(x)
 
 
+def _log_normal(z: Tensor, features: Tensor) -> Tensor:
+    mean, log_scale = features.chunk(2, dim=1)
+    return Normal(mean, log_scale.exp()).log_prob(z).sum(dim=1)
+
+
 @KIND
 def test_draws_of_many_samples_keep_examples_and_labels_together(kind: str) -> None:
     model = _binary(kind, conditional=True, num_classes=CLASSES)
@@ -250,10 +259,15 @@ def test_draws_of_many_samples_keep_examples_and_labels_together(kind: str) -> N
     terms = model.terms(x, y, samples=5)
     assert [z.shape for z in terms.latents] == [(5, 8, 3), (5, 8, 2)]
     assert [ratio.shape for ratio in terms.log_ratios] == [(5, 8, 1), (5, 8, 1)]
+    values, labels = x.double(), torch.eye(CLASSES, dtype=torch.double)[y]
     for k in range(5):
         z1, z2 = (z[k] for z in terms.latents)
-        z = torch.cat((z1, z2), dim=1) if kind == "hvae" else z1
-        params = model.decoder(z, torch.eye(CLASSES, dtype=torch.double)[y])
+        given = {"hvae": ((values, z2, labels), (values, labels)), "vae_2layer": ((values, labels), (z1, labels))}[kind]
+        log_q = _log_normal(z1, model.q1.net(*given[0])) + _log_normal(z2, model.q2.net(*given[1]))
+        assert torch.allclose(terms.log_posterior[k], log_q)
+        log_p = _log_normal(z1, model.p1.net(z2, labels)) + _log_normal(z2, torch.zeros(8, 4, dtype=torch.double))
+        assert torch.allclose(sum(ratio[k, :, 0] for ratio in terms.log_ratios), log_q - log_p)
+        params = model.decoder(torch.cat((z1, z2), dim=1) if kind == "hvae" else z1, labels)
         log_likelihood = torch.distributions.Bernoulli(logits=params).log_prob(x.double()).sum(dim=(1, 2, 3))
         assert torch.allclose(terms.log_likelihood[k], log_likelihood)
 
