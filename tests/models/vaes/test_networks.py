@@ -24,6 +24,7 @@ KINDS = {
     "conv": ConvNetworks(2, 8),
     "resnet": ResNetNetworks((2, 3), 8),
 }
+CONFIGS = sorted(file.stem for file in (CONFIG_DIR / "model" / "networks").glob("*.yaml"))
 IMAGE_SETS = [name for name in DATA if data_node(name)["levels"] is not None]
 SIZES = [(1, 1, 3), (1, 8, 8), (3, 9, 15), (2, 28, 28), (3, 33, 33), (3, 64, 64)]
 
@@ -140,7 +141,14 @@ def test_sizes_out_of_range_are_refused_by_their_key(networks: Callable[..., Net
         networks(**{size: 0})
 
 
-@pytest.mark.parametrize("kind", sorted(file.stem for file in (CONFIG_DIR / "model" / "networks").glob("*.yaml")))
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("model", ["vae", "vae_small", "vae_2layer", "vae_2layer_small"])
+def test_every_model_that_has_the_choice_takes_every_kind(model: str, kind: str) -> None:
+    node = model_node(f"{model} model/networks={kind}", data_node("digits"))
+    assert build(node, "model").sample(2).shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
 @pytest.mark.parametrize("data", IMAGE_SETS)
 def test_every_kind_builds_on_every_image_set(kind: str, data: str) -> None:
     node = model_node(f"vae model/networks={kind}", data_node(data))
