@@ -49,7 +49,7 @@ def _log_p(w: dict[str, Tensor], prior: str, encoder: str, z: Tensor) -> Tensor:
     """`log_p_z` or `log_p_z2`."""
     if prior == "standard":
         return _log_normal_diag(z, torch.zeros_like(z), torch.zeros_like(z))
-    pseudo_inputs = F.hardtanh(w["prior.pseudo_inputs"].flatten(1), min_val=0.0, max_val=1.0)
+    pseudo_inputs = F.hardtanh(w["prior.inputs"].flatten(1), min_val=0.0, max_val=1.0)
     means, log_vars = _normal(_perceptron(w, encoder, pseudo_inputs))
     a = _log_normal_diag(z[:, None], means[None], log_vars[None]) - math.log(PSEUDO)
     a_max = a.max(dim=1).values

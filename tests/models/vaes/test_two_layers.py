@@ -320,9 +320,9 @@ def test_hvae_has_the_parameters_of_vampprior() -> None:
 
 
 def test_the_vampprior_of_hvae_is_the_mean_of_its_posteriors_of_the_pseudo_inputs() -> None:
-    prior = VampPrior([2], SHAPE, 2, num_pseudo_inputs=4)
+    prior = VampPrior([2], SHAPE, 2, num_components=4)
     model = _binary("hvae", prior)
-    mean, log_scale = model.q2.net(prior.pseudo_inputs.clamp(0, 1), None).chunk(2, dim=1)
+    mean, log_scale = model.q2.net(prior.inputs.clamp(0, 1), None).chunk(2, dim=1)
     terms = model.terms(_every_image(), samples=2)
     z = terms.latents[1][:, :, None]
     log_prior = Normal(mean, log_scale.exp()).log_prob(z).sum(dim=-1).logsumexp(dim=-1) - math.log(4)
@@ -331,13 +331,13 @@ def test_the_vampprior_of_hvae_is_the_mean_of_its_posteriors_of_the_pseudo_input
     assert torch.allclose(terms.log_ratios[1][..., 0], log_q - log_prior)
     assert model.sample(5).shape == (5, *SHAPE)
     terms.log_weights.sum().backward()
-    assert prior.pseudo_inputs.grad is not None
-    assert prior.pseudo_inputs.grad.abs().sum() > 0
+    assert prior.inputs.grad is not None
+    assert prior.inputs.grad.abs().sum() > 0
 
 
 def test_a_vampprior_that_cannot_be_is_refused() -> None:
-    prior = VampPrior([2], SHAPE, 2, num_pseudo_inputs=4)
+    prior = VampPrior([2], SHAPE, 2, num_components=4)
     with pytest.raises(UserError, match=r"model/prior=vamp needs q\(z2 \| x\).*: choose model=hvae"):
         _binary("vae_2layer", prior)
-    with pytest.raises(UserError, match=r"pseudo-inputs without classes: set model\.conditional=false"):
+    with pytest.raises(UserError, match=r"pseudo-inputs without labels: set model\.conditional=false"):
         _binary("hvae", prior, conditional=True, num_classes=CLASSES)
