@@ -32,7 +32,7 @@ def _gated(w: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
 
 def _normal(features: Tensor) -> tuple[Tensor, Tensor]:
     mean, log_scale = features.chunk(2, dim=-1)
-    return mean, 2 * log_scale
+    return mean, F.hardtanh(2 * log_scale, min_val=-6.0, max_val=2.0)
 
 
 def _perceptron(w: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def _log_p(w: dict[str, Tensor], prior: str, encoder: str, z: Tensor) -> Tensor:
     """`log_p_z` or `log_p_z2`."""
     if prior == "standard":
         return _log_normal_diag(z, torch.zeros_like(z), torch.zeros_like(z))
-    pseudo_inputs = F.hardtanh(w["prior.pseudo_inputs"].flatten(1), min_val=0.0, max_val=1.0)
+    pseudo_inputs = F.hardtanh(w["prior.inputs"].flatten(1), min_val=0.0, max_val=1.0)
     means, log_vars = _normal(_perceptron(w, encoder, pseudo_inputs))
     a = _log_normal_diag(z[:, None], means[None], log_vars[None]) - math.log(PSEUDO)
     a_max = a.max(dim=1).values
@@ -67,8 +67,10 @@ def _prior(kind: str, numbers: int) -> Base:
 
 @pytest.mark.parametrize("prior", ["standard", "vampprior"])
 def test_hvae(prior: str) -> None:
-    model = filled(HVAE(SHAPE, 2, Diagonal(Z2), _prior(prior, Z2), Bernoulli(SHAPE, 2), num_latents=Z1, width=6))
-    with torch.no_grad():  # else a narrow p(z1 | z2) has log densities of -1e6, and the plain Bernoulli log(0)
+    model = filled(
+        HVAE(SHAPE, 2, Diagonal(Z2, [-3, 1]), _prior(prior, Z2), Bernoulli(SHAPE, 2), num_latents=Z1, width=6)
+    )
+    with torch.no_grad():  # else the plain Bernoulli takes log(0)
         for parameter in model.parameters():
             parameter.mul_(0.6)
     x, w = images(SHAPE, 2, count=7), model.state_dict()
@@ -90,7 +92,7 @@ def test_hvae(prior: str) -> None:
 
 @pytest.mark.parametrize("prior", ["standard", "vampprior"])
 def test_vae(prior: str) -> None:
-    parts = GatedMLPNetworks(6), Diagonal(Z1), _prior(prior, Z1), Bernoulli(SHAPE, 2)
+    parts = GatedMLPNetworks(6), Diagonal(Z1, [-3, 1]), _prior(prior, Z1), Bernoulli(SHAPE, 2)
     model = filled(VAE(SHAPE, 2, *parts))
     x, w = images(SHAPE, 2, count=7), model.state_dict()
     data = x.flatten(1).double()

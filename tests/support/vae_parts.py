@@ -43,6 +43,7 @@ def _without_context(z: int) -> FlowPosterior:
 
 POSTERIORS: dict[str, Callable[[int], Posterior]] = {
     "diagonal": Diagonal,
+    "diagonal_bounded": lambda z: Diagonal(z, [-0.2, 0.2]),
     "full_covariance": FullCovariance,
     "planar": lambda z: PlanarPosterior(z, num_maps=3),
     "radial": lambda z: RadialPosterior(z, num_maps=3),
@@ -57,7 +58,7 @@ PRIORS: dict[str, Callable[[int], Base]] = {
     "flow": lambda z: FlowPrior([z], Autoregressive(MADENet(z, 2, [8], activation="tanh"), GaussianConditional())),
     "autoregressive": lambda z: autoregressive_mixture([z], num_components=3, width=8),
 }
-FLOWS = [name for name in POSTERIORS if name not in ("diagonal", "full_covariance")]
+FLOWS = [name for name in POSTERIORS if name not in ("diagonal", "diagonal_bounded", "full_covariance")]
 
 
 def vae(posterior: str = "diagonal", prior: str = "normal", latents: int = 3, networks: object = None) -> VAE:

@@ -8,7 +8,7 @@ from genmodels.ranges import at_least
 class GatedMLPNetworks(DenseNetworks):
     """Two perceptrons of gated units; in the official code of 300 and 300. A label is concatenated to the input.
 
-    Deviation: the official code cuts the log-variances of q to [-6, 2].
+    The official code's log-variances of q, cut to [-6, 2], are those of `model/posterior=diagonal_bounded`.
 
     Args:
         width: units of a hidden layer.

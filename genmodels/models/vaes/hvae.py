@@ -15,6 +15,8 @@ from genmodels.models.vaes.vamp_prior import VampPrior
 from genmodels.networks.gated_mlp import GatedLinear, GatedMLP, he_normal
 from genmodels.ranges import at_least
 
+_LOG_SCALES = (-3.0, 1.0)
+
 
 class HVAE(TwoLayerModel):
     """p(x) = integral of p(z2) p(z1 | z2) p(x | z1, z2), inferred by q(z2 | x) q(z1 | x, z2).
@@ -22,8 +24,7 @@ class HVAE(TwoLayerModel):
     Since z2 is inferred from x, its prior can be a VampPrior, and no layer has to stay unused. All networks have two
     gated layers; where one has two inputs, its first layer is one for each.
 
-    Deviations from the official code: it cuts log-variances to [-6, 2], and takes the divergence of a standard normal
-    prior from draws too.
+    Deviation from the official code: the divergence from a standard normal prior is a closed form, there of draws.
 
     Args:
         shape: (C, H, W), or (D,).
@@ -31,7 +32,7 @@ class HVAE(TwoLayerModel):
         posterior: q(z2 | x) given a network's features.
         prior: p(z2), of shape (Z2,).
         likelihood: p(x | z1, z2) given the decoder's outputs.
-        num_latents: of z1, normal and independent given x and z2, and given z2.
+        num_latents: of z1, normal and independent given x and z2, and given z2, their log-variances cut to [-6, 2].
         width: units of every hidden layer.
         conditional: all networks see the label.
         num_classes: of the data.
@@ -54,7 +55,7 @@ class HVAE(TwoLayerModel):
     ) -> None:
         at_least(1, num_latents=num_latents, width=width)
         super().__init__(shape, levels, posterior, prior, likelihood, conditional, num_classes)
-        lower, upper, classes = Diagonal(num_latents), posterior, self.num_classes
+        lower, upper, classes = Diagonal(num_latents, _LOG_SCALES), posterior, self.num_classes
         inputs, above = math.prod(shape), upper.num_latents + classes
         encoder = GatedMLPNetworks(width).encoder(shape, upper.num_features, classes)
         self.q2 = Conditional(encoder, upper)

@@ -1,12 +1,14 @@
 """Approximate posteriors q(z | x): distributions of latents given what an encoder makes of x."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from genmodels.distributions.base import Base, StandardNormal
 from genmodels.distributions.normal import log_normal, log_normal_of_pairs
+from genmodels.errors import UserError
 from genmodels.ranges import at_least
 
 _PAIRS = 2**16  # at a time: fewer take more time, more take more memory
@@ -60,22 +62,25 @@ class Diagonal(Posterior):
     """N(mu(x), diag sigma(x)^2), of which the encoder gives mu and log sigma (Kingma & Welling 2014, Equation 9).
 
     Args:
-        num_latents: Z.
-        max_log_scale: what log sigma is cut to; None: nothing. The official code of the VampPrior, whose KL does not
-            depend on the unit of z, cuts log sigma to [-3, 1].
+        log_scales: the lowest and the highest log sigma, to which the encoder's is cut; [-3, 1] in VampPrior's official
+            code. None: as the encoder gives it.
+    Raises:
+        UserError: a number is out of its range.
     """
 
-    def __init__(self, num_latents: int, max_log_scale: float | None = None) -> None:
+    def __init__(self, num_latents: int, log_scales: Sequence[float] | None = None) -> None:
         super().__init__(num_latents, 2 * num_latents)
-        self.max_log_scale = max_log_scale
+        if log_scales is not None and not (len(log_scales) == 2 and log_scales[0] < log_scales[1]):
+            raise UserError(f"model.posterior.log_scales has to be a lower and a higher number, got {list(log_scales)}")
+        self.log_scales = log_scales
 
     def sample(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_scale = self._parameters_from(features)
+        mean, log_scale = self._split(features)
         noise = torch.randn_like(mean)
         return mean + log_scale.exp() * noise, log_normal(noise, log_scale)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
-        mean, log_scale = self._parameters_from(features)
+        mean, log_scale = self._split(features)
         return log_normal((z - mean) * (-log_scale).exp(), log_scale)
 
     def centre(self, features: Tensor) -> Tensor:
@@ -85,13 +90,13 @@ class Diagonal(Posterior):
         """Against the standard normal, of each latent: (mu^2 + sigma^2 - 1) / 2 - log sigma (Appendix B)."""
         if type(prior) is not StandardNormal:
             return None
-        mean, log_scale = self._parameters_from(features)
+        mean, log_scale = self._split(features)
         return 0.5 * (mean.square() + torch.expm1(2 * log_scale)) - log_scale
 
     def pairs(self, z: Tensor, features: Tensor) -> Tensor:
         """By one matrix product, in float64."""
-        return log_normal_of_pairs(z, *self._parameters_from(features))
+        return log_normal_of_pairs(z, *self._split(features))
 
-    def _parameters_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def _split(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_scale = features.chunk(2, dim=-1)
-        return mean, log_scale if self.max_log_scale is None else log_scale.clamp(max=self.max_log_scale)
+        return mean, log_scale if self.log_scales is None else log_scale.clamp(*self.log_scales)

@@ -7,7 +7,7 @@ from torch.distributions import Normal, kl_divergence
 
 from genmodels.distributions import StandardNormal
 from genmodels.errors import UserError
-from genmodels.models import VAE
+from genmodels.models import VAE, Diagonal
 
 
 @pytest.fixture
@@ -60,3 +60,26 @@ def test_the_joint_is_prior_times_likelihood(model: VAE) -> None:
 def test_sizes_that_do_not_agree_are_refused() -> None:
     with pytest.raises(UserError, match=r"model\.prior is of shape \[2\], and model\.posterior\.num_latents=3"):
         linear_gaussian(prior=StandardNormal([2]))
+
+
+def test_scales_are_cut_in_all_that_a_diagonal_posterior_says() -> None:
+    cut, free = Diagonal(2, [-3, 1]), Diagonal(2)
+    mean, log_scale = torch.randn(5, 2).double(), torch.tensor([[-9.0, 3.0], [-2.9, 0.9]]).double()[[0, 1, 0, 1, 0]]
+    wild, tame = (torch.cat((mean, s), dim=1) for s in (log_scale, log_scale.clamp(-3, 1)))
+    z = torch.randn(5, 2).double()
+    assert torch.equal(cut(z, wild), free(z, tame))
+    assert torch.equal(cut.pairs(z, wild), free.pairs(z, tame))
+    assert torch.equal(cut.centre(wild), mean)
+    prior = StandardNormal([2])
+    assert torch.equal(cut.kl(wild, prior), free.kl(tame, prior))
+    draws = []
+    for posterior, features in ((cut, wild), (free, tame)):
+        torch.manual_seed(0)
+        draws.append(posterior.sample(features))
+    assert all(torch.equal(one, other) for one, other in zip(*draws, strict=True))
+
+
+@pytest.mark.parametrize("log_scales", [[1, -3], [1, 1], [-3]])
+def test_a_range_of_scales_that_is_none_is_refused(log_scales: list[float]) -> None:
+    with pytest.raises(UserError, match=r"^model\.posterior\.log_scales has to be a lower and a higher number"):
+        Diagonal(2, log_scales)
