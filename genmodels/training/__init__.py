@@ -17,6 +17,6 @@ from genmodels.training.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from genmodels.training.loggers import build_loggers, close_loggers, log_final
 from genmodels.training.modules.likelihood_module import LikelihoodModule
 from genmodels.training.modules.training_module import StepRules, TrainingModule
-from genmodels.training.optimizers import GlowAdamax
+from genmodels.training.optimizers import AdamNormGrad, GlowAdamax
 from genmodels.training.quiet import quieten
 from genmodels.training.schedules import constant, cosine, exponential, iwae, linear_warmup, noam

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 
 class GlowAdamax(Optimizer):
@@ -72,3 +72,24 @@ class GlowAdamax(Optimizer):
         torch._foreach_maximum_(v, list(torch._foreach_abs(gradients)))
         step_size = lr * (1 - b2**t) ** 0.5 / (1 - b1**t)
         torch._foreach_addcdiv_(parameters, m, torch._foreach_add(v, eps), value=-step_size)
+
+
+class AdamNormGrad(Adam):
+    """Adam on g / (|g| + 1e-7), the gradient of each parameter tensor over its own length (VampPrior's official code).
+
+    How long a gradient is makes no difference, only its direction among the numbers of a tensor. A weight decay enters
+    after the division. Arguments as of torch's Adam.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update every parameter that has a gradient; `closure`, if given, recomputes and returns the loss."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        lengths = torch._foreach_norm(gradients)
+        torch._foreach_div_(gradients, list(torch._foreach_add(lengths, 1e-7)))
+        super().step()
+        return loss
