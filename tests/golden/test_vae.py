@@ -8,6 +8,7 @@ from torch import Tensor
 from genmodels.distributions import Bernoulli, StandardNormal
 from genmodels.models import (
     VAE,
+    ConvNetworks,
     Diagonal,
     FullCovariance,
     IAFPosterior,
@@ -159,3 +160,15 @@ def test_iaf() -> None:
         z = sigma * z + (1 - sigma) * m
         log_q = log_q - torch.log(sigma).sum(dim=1)
     _same(log_weight, _log_bernoulli(w, z, x) + _log_normal_standard(z) - log_q)
+
+
+def test_numbers_of_parameters_are_those_of_sylvesters_code() -> None:
+    """By its defaults, of four maps or steps; the IAF's context enters our MADEs by a linear map of their own."""
+
+    def count(posterior: Posterior) -> int:
+        model = VAE((1, 28, 28), 2, ConvNetworks(), posterior, StandardNormal([64]), Bernoulli((1, 28, 28), 2))
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    assert count(PlanarPosterior(64, num_maps=4)) == 3_199_717
+    iaf = IAFPosterior(64, num_steps=4, width=320, num_hidden=2, context_features=320)
+    assert count(iaf) == 3_807_777 + 4 * 320 * (320 + 2 * 64)

@@ -98,3 +98,36 @@ def test_weight_decay_applies_to_what_the_model_names() -> None:
     assert named.loc.tolist() == pytest.approx([0.95, 0.95])
     assert named.log_scale.tolist() == [1.0, 1.0]
     assert unnamed.log_scale.tolist() == pytest.approx([0.95, 0.95])
+
+
+def test_adam_of_normalised_gradients_follows_the_official_recursion() -> None:
+    """Each tensor by its own length, the weight decay after that."""
+    lr, b1, b2, eps, decay = 0.1, 0.8, 0.7, 1e-8, 0.3
+    parameters = [nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64)) for _ in range(2)]
+    p, m, v = ([torch.zeros(2, dtype=torch.float64) for _ in range(2)] for _ in range(3))
+    p = [parameter.detach().clone() for parameter in parameters]
+    optimizer = AdamNormGrad(parameters, lr=lr, betas=(b1, b2), eps=eps, weight_decay=decay)
+    for t, size in enumerate([1.0, 1e-3, 50.0], start=1):
+        for i, direction in enumerate([[0.5, 2.0], [-1.0, 0.25 * t]]):
+            gradient = size * (i + 1) * torch.tensor(direction, dtype=torch.float64)
+            parameters[i].grad = gradient.clone()
+            g = gradient / (gradient.norm() + 1e-7) + decay * p[i]
+            m[i], v[i] = b1 * m[i] + (1 - b1) * g, b2 * v[i] + (1 - b2) * g**2
+            p[i] = p[i] - lr * (1 - b2**t) ** 0.5 / (1 - b1**t) * m[i] / (v[i].sqrt() + eps * (1 - b2**t) ** 0.5)
+        optimizer.step()
+        for found, expected in zip(parameters, p, strict=True):
+            torch.testing.assert_close(found.detach(), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_adam_of_normalised_gradients_calls_its_closure_with_gradients() -> None:
+    parameter = nn.Parameter(torch.ones(2))
+    optimizer = AdamNormGrad([parameter], lr=0.1)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = parameter.square().sum()
+        loss.backward()
+        return loss
+
+    assert float(optimizer.step(closure).detach()) == 2.0
+    torch.testing.assert_close(parameter.detach(), torch.full((2,), 0.9))
