@@ -63,11 +63,13 @@ def test_adam_norm_grad_is_adam_of_gradients_of_length_one() -> None:
     without = nn.Parameter(torch.ones(2))
     ours = AdamNormGrad([*found.values(), without], lr=0.1, betas=(0.8, 0.9))
     adams = torch.optim.Adam(expected.values(), lr=0.1, betas=(0.8, 0.9))
+    calls: list[float] = []
     for t in range(3):
         for name in gradients:
             found[name].grad = torch.tensor(gradients[name][t], dtype=torch.float64)
             expected[name].grad = torch.tensor(divided[name][t], dtype=torch.float64)
-        assert ours.step(lambda: 3.0) == 3.0
+        assert ours.step(lambda: calls.append(3.0) or 3.0) == 3.0
+        assert len(calls) == t + 1
         adams.step()
         # 1e-7 is added to the norm, by which 4e-7 becomes two thirds.
         assert all(torch.allclose(found[name], expected[name], rtol=0, atol=1e-7) for name in gradients)
