@@ -1,14 +1,16 @@
 """CPU seconds of training and scoring variational autoencoders: genmodels and pythae.
 
-    python experiments/benchmarks/vae_peers.py [--cases step training iwae nll] [--rounds 20]
+    python experiments/benchmarks/vae_peers.py [--cases step training iwae vamp nll] [--rounds 20]
 
 The networks are pythae's own, 784-512-16 and back with ReLU, under Bernoulli pixels, on images of noise; both sides
-have as many parameters. genmodels trains with fused Adam, its default, and pythae with Adam as its trainer makes it;
-"pythae, fused" is pythae with genmodels' Adam. One thread, in turns, each round beginning with another competitor.
+have as many parameters, but for 784 biases that pythae's VampPrior adds to all pseudo-inputs alike. genmodels trains
+with fused Adam, its default, and pythae with Adam as its trainer makes it; "pythae, fused" is pythae with genmodels'
+Adam. One thread, in turns, each round beginning with another competitor.
 
     step      a batch's loss, backward and Adam
     training  a step as a user has it, from `python train.py` or pythae's trainer: with loading, logging and checks
     iwae      a step of the bound of 50 draws
+    vamp      a step with a VampPrior of 500 pseudo-inputs
     nll       log p of 10 images from 500 draws each
 
 `floor` is the matrix products of genmodels' forward pass, replayed forward and backward (`products.py`).
@@ -38,15 +40,15 @@ from torch import Tensor, nn
 
 from genmodels.config.compose import compose
 from genmodels.data import BatchLoader, EpochSampler, Examples
-from genmodels.distributions import Bernoulli, StandardNormal
+from genmodels.distributions import Base, Bernoulli, StandardNormal
 from genmodels.evaluation.metrics.likelihood import log_likelihoods
-from genmodels.models import VAE, Diagonal, MLPNetworks
+from genmodels.models import VAE, Diagonal, MLPNetworks, VampPrior
 from genmodels.objectives import ELBO, IWAE, Loss
 from genmodels.runs.fit import Parts, build_parts, fit
 
 SHAPE, LATENTS, WIDTH, BATCH = (1, 28, 28), 16, 512, 100
-DRAWS_IN_TRAINING, IMAGES_SCORED, DRAWS_IN_SCORING = 50, 10, 500
-STEPS = 10  # in a round of `step`
+DRAWS_IN_TRAINING, PSEUDO_INPUTS, IMAGES_SCORED, DRAWS_IN_SCORING = 50, 500, 10, 500
+STEPS = 10  # in a round of `step` and of `vamp`
 UNTIMED, TIMED = 20, 100  # steps in a round of `training`
 
 
@@ -60,14 +62,22 @@ class Competitor(NamedTuple):
 def step() -> dict[str, Competitor]:
     from pythae import models
 
-    return _steps(ELBO(), lambda: models.VAE(models.VAEConfig(**_pythae_sizes())), STEPS)
+    return _steps(ELBO(), _vae(), lambda: models.VAE(models.VAEConfig(**_pythae_sizes())), STEPS)
 
 
 def iwae() -> dict[str, Competitor]:
     from pythae import models
 
     sizes = {**_pythae_sizes(), "number_samples": DRAWS_IN_TRAINING}
-    return _steps(IWAE(DRAWS_IN_TRAINING), lambda: models.IWAE(models.IWAEConfig(**sizes)), 1)
+    return _steps(IWAE(DRAWS_IN_TRAINING), _vae(), lambda: models.IWAE(models.IWAEConfig(**sizes)), 1)
+
+
+def vamp() -> dict[str, Competitor]:
+    from pythae import models
+
+    sizes = {**_pythae_sizes(), "number_components": PSEUDO_INPUTS}
+    ours = _vae(VampPrior((LATENTS,), SHAPE, 2, PSEUDO_INPUTS))
+    return _steps(ELBO(), ours, lambda: models.VAMP(models.VAMPConfig(**sizes)), STEPS)
 
 
 def nll() -> dict[str, Competitor]:
@@ -96,7 +106,7 @@ def training() -> dict[str, Competitor]:
     }
 
 
-CASES = {case.__name__: case for case in (step, training, iwae, nll)}
+CASES = {case.__name__: case for case in (step, training, iwae, vamp, nll)}
 
 
 def main() -> None:
@@ -143,9 +153,9 @@ def _table(case: str, competitors: Mapping[str, Competitor], seconds: Mapping[st
     return table
 
 
-def _vae() -> VAE:
+def _vae(prior: Base | None = None) -> VAE:
     networks = MLPNetworks(WIDTH, num_hidden=1, activation="relu")
-    return VAE(SHAPE, 2, networks, Diagonal(LATENTS), StandardNormal((LATENTS,)), Bernoulli(SHAPE, 2))
+    return VAE(SHAPE, 2, networks, Diagonal(LATENTS), prior or StandardNormal((LATENTS,)), Bernoulli(SHAPE, 2))
 
 
 def _pythae_sizes() -> dict[str, Any]:
@@ -166,10 +176,10 @@ def _timed(model: nn.Module, action: Callable[[], object], repeats: int = 1) -> 
     return Competitor(model, seconds)
 
 
-def _steps(objective: Loss, make_peer: Callable[[], nn.Module], repeats: int) -> dict[str, Competitor]:
+def _steps(objective: Loss, ours: VAE, make_peer: Callable[[], nn.Module], repeats: int) -> dict[str, Competitor]:
     x = _noise(BATCH)
     pixels = {"data": x.float()}
-    ours, peer, fused = _vae(), make_peer(), make_peer()
+    peer, fused = make_peer(), make_peer()
     floor = BareProducts(lambda: objective(ours, x, None))
 
     def competitor(model: nn.Module, loss: Callable[[], Tensor], fused: bool) -> Competitor:
