@@ -177,7 +177,8 @@ def _call(target: Buildable, place: Place, path: str, /, *arguments: Any, **name
 
 
 def _hold_to_contract(built: object) -> None:
-    from genmodels.models.contract import Model, contract_errors  # takes a second to load
+    from genmodels.models.capabilities import contract_errors
+    from genmodels.models.contract import Model  # takes a second to load
 
     if isinstance(built, Model):
         raise_all(contract_errors(built))

@@ -10,7 +10,8 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
-from genmodels.models.contract import PixelByPixel, required
+from genmodels.models.capabilities import required
+from genmodels.models.contract import PixelByPixel
 from genmodels.progress_bar import progress
 from genmodels.ranges import at_least
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from genmodels.evaluation.setting import Setting, on
-from genmodels.models.contract import Latent, required
+from genmodels.models.capabilities import required
+from genmodels.models.contract import Latent
 from genmodels.ranges import at_least
 
 STEPS = 8  # of one walk, both ends included

@@ -10,7 +10,8 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
-from genmodels.models.contract import Model, PixelByPixel, Sampler, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Model, PixelByPixel, Sampler
 from genmodels.progress_bar import progress
 from genmodels.ranges import at_least
 

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from genmodels.models.contract import Density, LatentVariables, Model, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Density, LatentVariables, Model
 
 
 def log_weights(model: Model, x: Tensor, y: Tensor | None, samples: int, asker: str) -> Tensor:

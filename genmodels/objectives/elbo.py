@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
-from genmodels.models.contract import LatentVariables, Model, required
+from genmodels.models.capabilities import required
+from genmodels.models.contract import LatentVariables, Model
 from genmodels.models.terms import Gradient, Terms
 from genmodels.objectives.objective import Loss, Selection
 from genmodels.objectives.units import in_reported_unit, metric_name

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
-from genmodels.models.contract import Density, LatentVariables, Model, SingleLatent, required
+from genmodels.models.capabilities import required
+from genmodels.models.contract import Density, LatentVariables, Model, SingleLatent
 from genmodels.models.log_weights import log_weights
 from genmodels.models.terms import Gradient
 from genmodels.objectives.objective import Loss, Selection

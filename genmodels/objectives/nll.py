@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from genmodels.models.contract import Density, Model, required
+from genmodels.models.capabilities import required
+from genmodels.models.contract import Density, Model
 from genmodels.objectives.objective import Loss, Selection
 from genmodels.objectives.units import in_reported_unit, metric_name
 

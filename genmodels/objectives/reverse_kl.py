@@ -4,7 +4,8 @@ from torch import Tensor
 
 from genmodels.distributions.energies import ENERGIES, log_normalizer
 from genmodels.errors import UserError
-from genmodels.models.contract import Model, SampledDensity, required
+from genmodels.models.capabilities import required
+from genmodels.models.contract import Model, SampledDensity
 from genmodels.objectives.objective import Loss, Selection
 
 _FIRST_INVERSE_TEMPERATURE = 0.01

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from genmodels import plugins
-from genmodels.models.contract import Batch, Density, Latent, Model, Sampler, offered
+from genmodels.models.capabilities import offered
+from genmodels.models.contract import Batch, Density, Latent, Model, Sampler
 from genmodels.randomness import seed_for, seeded
 
 _EXAMPLES = 2

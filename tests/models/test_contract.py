@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from genmodels.distributions import Categorical
 from genmodels.errors import UserError
 from genmodels.models import NICE, PixelCNN
+from genmodels.models.capabilities import CAPABILITIES, contract_errors, offered, required
 from genmodels.models.contract import (
-    CAPABILITIES,
     AdversarialPair,
     Density,
     Invertible,
@@ -17,9 +17,6 @@ from genmodels.models.contract import (
     PixelByPixel,
     SampledDensity,
     Sampler,
-    contract_errors,
-    offered,
-    required,
 )
 
 SHAPE = (1, 4, 4)

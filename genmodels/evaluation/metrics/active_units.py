@@ -6,7 +6,8 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import LatentVariables, Model, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import LatentVariables, Model
 from genmodels.objectives import Objective
 from genmodels.randomness import seed_for, seeded
 

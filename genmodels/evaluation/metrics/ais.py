@@ -10,7 +10,8 @@ from genmodels.errors import UserError
 from genmodels.evaluation.inference.annealing import Schedule, anneal
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import Model, SingleLatent, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Model, SingleLatent
 from genmodels.objectives import Objective
 from genmodels.objectives.units import bits_per_dim
 from genmodels.progress_bar import shared_progress

@@ -11,7 +11,8 @@ from genmodels.evaluation.inference.local import log_weights, optimised
 from genmodels.evaluation.metrics.ais import EXAMPLES, annealed_log_weights, annealing_protocol
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import Batch, Model, SingleLatent, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Batch, Model, SingleLatent
 from genmodels.objectives import Objective
 from genmodels.progress_bar import shared_progress
 from genmodels.randomness import seed_for, seeded

@@ -10,7 +10,8 @@ from genmodels.evaluation.inference.laplace import log_integral
 from genmodels.evaluation.metrics.ais import EXAMPLES
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import Batch, Model, SingleLatent, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Batch, Model, SingleLatent
 from genmodels.objectives import Objective
 from genmodels.progress_bar import progress
 

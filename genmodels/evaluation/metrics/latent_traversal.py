@@ -8,7 +8,8 @@ from genmodels.errors import UserError
 from genmodels.evaluation.latents import prior_quantiles
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import Model, Reconstructs, SingleLatent, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Model, Reconstructs, SingleLatent
 from genmodels.objectives import Objective
 from genmodels.pictures import as_bytes, is_image, save_grid
 from genmodels.randomness import seed_for, seeded

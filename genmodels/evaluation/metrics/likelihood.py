@@ -13,7 +13,8 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import Batch, Density, Model, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Batch, Density, Model
 from genmodels.models.log_weights import log_weights
 from genmodels.objectives import Objective
 from genmodels.objectives.units import in_reported_unit, metric_name

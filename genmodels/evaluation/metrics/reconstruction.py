@@ -6,7 +6,8 @@ import torch
 
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import LatentVariables, Model, Reconstructs, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import LatentVariables, Model, Reconstructs
 from genmodels.objectives import Objective
 from genmodels.pictures import as_bytes, is_image, save_grid
 from genmodels.randomness import seed_for, seeded

@@ -5,7 +5,8 @@ import torch
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import Model, SampledDensity, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Model, SampledDensity
 from genmodels.objectives import Objective
 from genmodels.randomness import seed_for, seeded
 

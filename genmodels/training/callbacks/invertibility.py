@@ -4,7 +4,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from genmodels.models.contract import Invertible, offered
+from genmodels.models.capabilities import offered
+from genmodels.models.contract import Invertible
 from genmodels.randomness import seed_for, seeded
 from genmodels.training.recording import record
 

@@ -12,7 +12,8 @@ import torch
 from matplotlib.colors import PowerNorm
 from torch import Tensor
 
-from genmodels.models.contract import LatentVariables, offered
+from genmodels.models.capabilities import offered
+from genmodels.models.contract import LatentVariables
 from genmodels.pictures import save_figure
 from genmodels.randomness import seed_for, seeded
 from genmodels.training.callbacks.forgiving import Forgiving

@@ -7,7 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from genmodels.models.contract import Density, Model, Sampler, offered, required
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Density, Model, Sampler
 from genmodels.pictures import is_image, save_densities, save_grid, save_scatter
 from genmodels.randomness import seed_for, seeded
 from genmodels.training.callbacks.forgiving import Forgiving

@@ -5,7 +5,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from genmodels.models.contract import SetStatistics, offered
+from genmodels.models.capabilities import offered
+from genmodels.models.contract import SetStatistics
 from genmodels.randomness import seed_for, seeded
 
 
