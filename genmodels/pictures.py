@@ -1,5 +1,6 @@
 """Samples as picture files."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from genmodels.files import replacing
+
+# A font list that another environment has left behind names files that are gone; some font there always is.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 LogDensity = Callable[[Tensor], Tensor]  # points [N, 2] -> [N], nats
 

@@ -122,7 +122,7 @@ def in_words(name: str, figure: Figure, run: Run) -> str:
     others = "".join(f" = {value:.2f} {unit}" for unit, value in figure.other_units.items())
     samples = figure.protocol.get("importance_samples")
     terms = [figure.kind, *([f"K={samples}"] if samples and figure.kind == "bound" else [])]
-    terms.append(f"{figure.num_examples:,} {'samples' if figure.kind == 'estimate' else 'examples'}")
+    terms.append(f"{figure.num_examples:,} {figure.counted}")
     if "likelihood" in figure.protocol:
         terms.append(f"likelihood {figure.protocol['likelihood']}")
     whole = _with_error(figure.mean, figure.standard_error)

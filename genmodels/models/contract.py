@@ -1,8 +1,7 @@
 """What a model promises: the types of everything that a family can offer, written once.
 
-Every model is a `Model`. Beyond that a family offers some of the capabilities below; whoever needs one asks for it by
-`offered` or `required`, and nowhere else is a model asked what it is. mypy holds classes against the protocols where
-they meet, `contract_errors` holds an object against them before training, with the user's words.
+Every model is a `Model`. Beyond that a family offers some of the capabilities below; whoever needs one asks for it in
+`capabilities.py`. mypy holds classes against the protocols where they meet.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,9 +6,8 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import LatentVariables, Model
-from genmodels.objectives import Objective
+from genmodels.models.capabilities import required
+from genmodels.models.contract import LatentVariables
 from genmodels.randomness import seed_for, seeded
 
 _THRESHOLD = 0.01
@@ -25,9 +24,7 @@ class ActiveUnits(Metric):
 
     name = "active_units"
     is_cheap = False
-
-    def applies(self, model: Model, objective: Objective) -> bool:
-        return offered(model, LatentVariables) is not None
+    needs = (LatentVariables,)
 
     @torch.no_grad()
     def measure(self, trained: Trained) -> Figure:

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.evaluation.inference.annealing import Schedule, anneal
-from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Model, SingleLatent
-from genmodels.objectives import Objective
+from genmodels.models.capabilities import required
+from genmodels.models.contract import SingleLatent
 from genmodels.objectives.units import bits_per_dim
 from genmodels.progress_bar import shared_progress
 from genmodels.randomness import seed_for, seeded
@@ -33,9 +32,7 @@ class AnnealedImportanceSampling(Metric):
 
     name = "ais"
     is_cheap = False
-
-    def applies(self, model: Model, objective: Objective) -> bool:
-        return offered(model, SingleLatent) is not None
+    needs = (SingleLatent,)
 
     def measure(self, trained: Trained) -> Figure:
         model = required(trained.model, SingleLatent, "metrics=[ais]")
@@ -53,15 +50,12 @@ class AnnealedImportanceSampling(Metric):
             ]
         log_weights = torch.cat(found, dim=1)
         log_p = log_weights.logsumexp(dim=0) - math.log(chains)
-        mean, error = mean_with_error(log_p)
         images = trained.model.levels is not None
-        return Figure(
+        return figure_of(
+            log_p,
             name=self.name,
-            mean=mean,
-            standard_error=error,
             unit="nats",
             direction="higher",
-            num_examples=len(x),
             kind="bound",
             protocol=annealing_protocol(trained),
             other_units={"bits/dim": float(bits_per_dim(log_p.mean(), trained.model.shape))} if images else {},

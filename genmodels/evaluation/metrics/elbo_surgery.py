@@ -8,11 +8,10 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.evaluation.aggregate_posterior import AggregatePosterior
-from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.figure import Figure, figure_of, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Model, SingleLatent
-from genmodels.objectives import Objective
+from genmodels.models.capabilities import required
+from genmodels.models.contract import SingleLatent
 from genmodels.progress_bar import progress
 from genmodels.randomness import generator_for, seed_for, seeded
 
@@ -38,9 +37,7 @@ class ELBOSurgery(Metric):
 
     name = "elbo_surgery"
     is_cheap = False
-
-    def applies(self, model: Model, objective: Objective) -> bool:
-        return offered(model, SingleLatent) is not None
+    needs = (SingleLatent,)
 
     @torch.no_grad()
     def measure(self, trained: Trained) -> Figure:
@@ -60,14 +57,11 @@ class ELBOSurgery(Metric):
         }
         if not all(values.isfinite().all() for values in terms.values()):
             raise UserError("the terms of the ELBO are not all finite: the weights have diverged")
-        mean, error = mean_with_error(log_likelihood - terms["average KL"])
-        return Figure(
+        return figure_of(
+            log_likelihood - terms["average KL"],
             name=self.name,
-            mean=mean,
-            standard_error=error,
             unit="nats",
             direction="higher",
-            num_examples=len(rows),
             kind="bound",
             protocol={"aggregate_over": n},
             parts={part: mean_with_error(values) for part, values in terms.items()} | {"log N": (math.log(n), None)},

@@ -24,6 +24,7 @@ class Figure:
         other_units: the same mean in other units, by unit.
         parts: further numbers of the same measurement in the same unit, by name: mean and standard error, or None.
         pictures: files that the measurement has drawn.
+        counted: what the mean is over, "examples" of the data or "samples" of the model.
         split: the part of the data that it is about, where it is about one part only, whichever was asked for.
     """
 
@@ -38,6 +39,7 @@ class Figure:
     other_units: dict[str, float] = field(default_factory=dict)
     parts: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
+    counted: Literal["examples", "samples"] = "examples"
     split: str | None = None
 
 
@@ -45,3 +47,9 @@ def mean_with_error(values: Tensor) -> tuple[float, float | None]:
     """Mean over independent values [N] and its standard error, deviation / sqrt(N); None for the error of one value."""
     error = float(values.std(correction=1)) / math.sqrt(len(values)) if len(values) > 1 else None
     return float(values.mean()), error
+
+
+def figure_of(values: Tensor, **rest: Any) -> Figure:
+    """The mean over independent values [N] with its error as a figure; `rest` is what else a `Figure` takes."""
+    mean, error = mean_with_error(values)
+    return Figure(mean=mean, standard_error=error, num_examples=len(values), **rest)

@@ -9,11 +9,10 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.inference.local import log_weights, optimised
 from genmodels.evaluation.metrics.ais import EXAMPLES, annealed_log_weights, annealing_protocol
-from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.figure import Figure, figure_of, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Batch, Model, SingleLatent
-from genmodels.objectives import Objective
+from genmodels.models.capabilities import required
+from genmodels.models.contract import Batch, SingleLatent
 from genmodels.progress_bar import shared_progress
 from genmodels.randomness import seed_for, seeded
 
@@ -38,9 +37,7 @@ class InferenceGaps(Metric):
 
     name = "inference_gaps"
     is_cheap = False
-
-    def applies(self, model: Model, objective: Objective) -> bool:
-        return offered(model, SingleLatent) is not None
+    needs = (SingleLatent,)
 
     def measure(self, trained: Trained) -> Figure:
         model = required(trained.model, SingleLatent, "metrics=[inference_gaps]")
@@ -65,14 +62,11 @@ class InferenceGaps(Metric):
             "approximation gap": log_p - elbo_best,
             "amortisation gap": elbo_best - elbo,
         }
-        mean, error = mean_with_error(log_p - elbo)
-        return Figure(
+        return figure_of(
+            log_p - elbo,
             name=self.name,
-            mean=mean,
-            standard_error=error,
             unit="nats",
             direction="lower",
-            num_examples=len(x),
             kind="estimate",
             protocol={
                 **annealing_protocol(trained),

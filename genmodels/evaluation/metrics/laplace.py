@@ -8,11 +8,10 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.inference.laplace import log_integral
 from genmodels.evaluation.metrics.ais import EXAMPLES
-from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Batch, Model, SingleLatent
-from genmodels.objectives import Objective
+from genmodels.models.capabilities import required
+from genmodels.models.contract import Batch, SingleLatent
 from genmodels.progress_bar import progress
 
 
@@ -27,9 +26,7 @@ class Laplace(Metric):
 
     name = "laplace"
     is_cheap = False
-
-    def applies(self, model: Model, objective: Objective) -> bool:
-        return offered(model, SingleLatent) is not None
+    needs = (SingleLatent,)
 
     def measure(self, trained: Trained) -> Figure:
         double = copy.deepcopy(trained.model).double()
@@ -40,14 +37,11 @@ class Laplace(Metric):
         log_p = torch.cat(found)
         if not log_p.isfinite().all():
             raise UserError("the Laplace approximation is not finite everywhere: the model's weights have diverged")
-        mean, error = mean_with_error(log_p)
-        return Figure(
+        return figure_of(
+            log_p,
             name=self.name,
-            mean=mean,
-            standard_error=error,
             unit="nats",
             direction="higher",
-            num_examples=len(x),
             kind="estimate",
         )
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.aggregate_posterior import AggregatePosterior
 from genmodels.evaluation.latents import prior_quantiles
-from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
+from genmodels.models.capabilities import required
 from genmodels.models.contract import Model, Reconstructs, SingleLatent
 from genmodels.objectives import Objective
 from genmodels.pictures import as_bytes, is_image, save_densities, save_figure, save_grid
@@ -33,10 +33,10 @@ class LatentMap(Metric):
 
     name = "latent_map"
     is_cheap = False
+    needs = (SingleLatent, Reconstructs)
 
     def applies(self, model: Model, objective: Objective) -> bool:
-        is_vae = offered(model, SingleLatent) is not None and offered(model, Reconstructs) is not None
-        return is_vae and is_image(model.shape)
+        return super().applies(model, objective) and is_image(model.shape)
 
     @torch.no_grad()
     def measure(self, trained: Trained) -> Figure:
@@ -50,7 +50,6 @@ class LatentMap(Metric):
         aggregate = AggregatePosterior(model.posterior, features)
         with seeded(seed_for("latent map", trained.seed), trained.device):
             z, _ = model.posterior.sample(features)
-        mean, error = mean_with_error(aggregate.log_prob(z) - model.prior.log_prob(z).double())
         means, manifold, densities = (
             trained.picture(f"latent_{what}_{trained.split}") for what in ("means", "manifold", "densities")
         )
@@ -58,13 +57,11 @@ class LatentMap(Metric):
         save_grid(_manifold(trained), 256, manifold, _SIDE)
         shown = {"prior": model.prior.log_prob, f"aggregate posterior, {trained.split}": aggregate.log_prob}
         save_densities(shown, densities, trained.device)
-        return Figure(
+        return figure_of(
+            aggregate.log_prob(z) - model.prior.log_prob(z).double(),
             name=self.name,
-            mean=mean,
-            standard_error=error,
             unit="nats",
             direction="lower",
-            num_examples=len(features),
             kind="estimate",
             pictures=(str(means), str(manifold), str(densities)),
         )

@@ -8,7 +8,7 @@ from genmodels.errors import UserError
 from genmodels.evaluation.latents import prior_quantiles
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
+from genmodels.models.capabilities import required
 from genmodels.models.contract import Model, Reconstructs, SingleLatent
 from genmodels.objectives import Objective
 from genmodels.pictures import as_bytes, is_image, save_grid
@@ -29,10 +29,10 @@ class LatentTraversal(Metric):
 
     name = "latent_traversal"
     is_cheap = False
+    needs = (SingleLatent, Reconstructs)
 
     def applies(self, model: Model, objective: Objective) -> bool:
-        is_vae = offered(model, SingleLatent) is not None and offered(model, Reconstructs) is not None
-        return is_vae and is_image(model.shape)
+        return super().applies(model, objective) and is_image(model.shape)
 
     @torch.no_grad()
     def measure(self, trained: Trained) -> Figure:

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
-from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
+from genmodels.models.capabilities import required
 from genmodels.models.contract import Batch, Density, Model
 from genmodels.models.log_weights import log_weights
-from genmodels.objectives import Objective
 from genmodels.objectives.units import in_reported_unit, metric_name
 from genmodels.progress_bar import progress
 from genmodels.randomness import seed_for, seeded
@@ -26,9 +25,7 @@ class Likelihood(Metric):
     """Bits/dim of images, nats of vectors, with K samples an example; an exact model needs and takes one."""
 
     name = "likelihood"
-
-    def applies(self, model: Model, objective: Objective) -> bool:
-        return offered(model, Density) is not None
+    needs = (Density,)
 
     def measure(self, trained: Trained) -> Figure:
         density = required(trained.model, Density, "metrics=[likelihood]")
@@ -39,15 +36,12 @@ class Likelihood(Metric):
         scores = log_likelihoods(
             trained.model, batches, samples, trained.max_examples, rows=trained.batch_size, seed=trained.seed
         )
-        mean, error = mean_with_error(in_reported_unit(scores, trained.model))
         images = trained.model.levels is not None
-        return Figure(
+        return figure_of(
+            in_reported_unit(scores, trained.model),
             name=metric_name(trained.model),
-            mean=mean,
-            standard_error=error,
             unit="bits/dim" if images else "nats",
             direction="lower",
-            num_examples=len(scores),
             kind="exact" if density.exact else "bound",
             protocol={"importance_samples": samples},
             other_units={"nats": -float(scores.mean())} if images else {},

@@ -10,6 +10,7 @@ import torch
 
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure
+from genmodels.models.capabilities import offered
 from genmodels.models.contract import Batch, Model
 from genmodels.objectives import Objective
 from genmodels.progress_bar import progress
@@ -82,14 +83,16 @@ class Metric(ABC):
     Attributes:
         name: what the user types in `metrics=[...]`.
         is_cheap: whether it is measured unasked.
+        needs: the capabilities that a model has to offer for there to be an answer.
     """
 
     name: ClassVar[str]
     is_cheap: ClassVar[bool] = True
+    needs: ClassVar[tuple[type, ...]] = ()
 
-    @abstractmethod
     def applies(self, model: Model, objective: Objective) -> bool:
         """Whether there is an answer for such a model."""
+        return all(offered(model, capability) is not None for capability in self.needs)
 
     @abstractmethod
     def measure(self, trained: Trained) -> Figure:

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import torch
 
-from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.figure import Figure, figure_of, mean_with_error
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import LatentVariables, Model, Reconstructs
-from genmodels.objectives import Objective
+from genmodels.models.contract import LatentVariables, Reconstructs
 from genmodels.pictures import as_bytes, is_image, save_grid
 from genmodels.randomness import seed_for, seeded
 
@@ -23,9 +22,7 @@ class Reconstruction(Metric):
 
     name = "reconstruction"
     is_cheap = False
-
-    def applies(self, model: Model, objective: Objective) -> bool:
-        return offered(model, LatentVariables) is not None
+    needs = (LatentVariables,)
 
     @torch.no_grad()
     def measure(self, trained: Trained) -> Figure:
@@ -36,14 +33,11 @@ class Reconstruction(Metric):
                 terms = model.terms(x, y, trained.importance_samples)
                 log_likelihoods.append(terms.log_likelihood.double().mean(dim=0))
                 kls.append(sum((kl.double().sum(dim=1) for kl in terms.kls), start=torch.zeros(())))
-        mean, error = mean_with_error(torch.cat(log_likelihoods))
-        return Figure(
+        return figure_of(
+            torch.cat(log_likelihoods),
             name=self.name,
-            mean=mean,
-            standard_error=error,
             unit="nats",
             direction="higher",
-            num_examples=sum(map(len, log_likelihoods)),
             kind="estimate",
             protocol={"importance_samples": trained.importance_samples},
             parts={"KL": mean_with_error(torch.cat(kls))},

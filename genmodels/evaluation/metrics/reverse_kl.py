@@ -3,9 +3,9 @@
 import torch
 
 from genmodels.errors import UserError
-from genmodels.evaluation.metrics.figure import Figure, mean_with_error
+from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.capabilities import offered, required
+from genmodels.models.capabilities import required
 from genmodels.models.contract import Model, SampledDensity
 from genmodels.objectives import Objective
 from genmodels.randomness import seed_for, seeded
@@ -20,9 +20,10 @@ class ReverseKLDivergence(Metric):
     """
 
     name = "reverse_kl"
+    needs = (SampledDensity,)
 
     def applies(self, model: Model, objective: Objective) -> bool:
-        return objective.target is not None and offered(model, SampledDensity) is not None
+        return objective.target is not None and super().applies(model, objective)
 
     @torch.no_grad()
     def measure(self, trained: Trained) -> Figure:
@@ -34,13 +35,11 @@ class ReverseKLDivergence(Metric):
         values = (log_prob - target(x)).double()
         if not values.isfinite().all():
             raise UserError("the samples of the model or their densities are not all finite: the weights have diverged")
-        mean, error = mean_with_error(values)
-        return Figure(
+        return figure_of(
+            values,
             name=self.name,
-            mean=mean,
-            standard_error=error,
             unit="nats",
             direction="lower",
-            num_examples=samples,
             kind="estimate",
+            counted="samples",
         )

@@ -10,6 +10,7 @@ import matplotlib.figure
 import pytorch_lightning as pl
 import torch
 from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from genmodels.models.capabilities import offered
@@ -101,6 +102,7 @@ def kl_figure(steps: Sequence[int], layers: Sequence[Tensor]) -> matplotlib.figu
     edges, norm = [0, *steps], PowerNorm(0.5, vmin=0, vmax=highest, clip=True)
     mesh = axes.pcolormesh(edges, torch.arange(len(rows) + 1).numpy(), rows.numpy(), norm=norm)
     axes.invert_yaxis()
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     total = float(rows[:, -1].sum())
     axes.set(
         xlabel="step", ylabel="unit, sorted by its KL in the end", title=f"KL of each unit; {total:.2f} nats at last"
