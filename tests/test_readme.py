@@ -31,6 +31,8 @@ def test_add_something(tmp_path: Path) -> None:
     # Pixels on their own can do no better than two bits, and learn no more than the marginals.
     assert 1.9 < likelihood["mean"] < 2.1
     assert abs(brightness["mean"] - 1.5) < 0.1
+    assert "(estimate, 1,000 samples)" in "".join(printed)
+    assert re.search(r"\(exact, [\d,]+ examples\)", "".join(printed))
     assert list((tmp_path / "my_run" / "samples").glob("sample_n16*.png"))
 
 

@@ -122,6 +122,7 @@ def test_figures_are_told_also_where_they_cannot_be_kept(
 def test_metrics_that_do_not_apply_or_exist(run: Run, finished: Path) -> None:
     told = run("evaluate", f"run={finished}", "metrics=[likelihood,reverse_kl]").mistake
     assert told == "metrics=[reverse_kl] does not apply to NICE"
+    assert run("evaluate", f"run={finished}", "metrics=[ais]").mistake == "metrics=[ais] does not apply to NICE"
     told = run("evaluate", f"run={finished}", "metrics=[likelyhood]").mistake
     assert told.startswith("metrics=[likelyhood]: there is no such metric; there is likelihood")
 

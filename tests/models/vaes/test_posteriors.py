@@ -8,6 +8,7 @@ from linear_gaussian import SCALE, evidence, linear_gaussian
 from torch import Tensor
 from vae_parts import FLOWS, POSTERIORS, PRIORS, grid, stirred, vae
 
+from genmodels.bijections import Autoregressive, Compose, GaussianConditional, Inverse
 from genmodels.config.compose import CONFIG_DIR
 from genmodels.distributions import StandardNormal
 from genmodels.errors import UserError
@@ -20,6 +21,7 @@ from genmodels.models import (
     Posterior,
     RadialPosterior,
 )
+from genmodels.networks import MADENet
 
 UNBOUNDED = [name for name in POSTERIORS if name != "diagonal_bounded"]
 
@@ -264,3 +266,16 @@ def test_sizes_below_one_are_refused_by_their_keys(kind: type) -> None:
 def test_a_context_of_negative_size_is_refused() -> None:
     with pytest.raises(UserError, match=r"model\.posterior\.context_features must be at least 0, got -1"):
         FlowPosterior(2, POSTERIORS["flow"](2).bijection, context_features=-1)  # type: ignore[attr-defined]
+
+
+def test_latents_far_from_all_that_is_drawn_have_no_density_rather_than_none_that_is_a_number() -> None:
+    """The exponentials of plain inverse autoregressive steps overflow there."""
+    steps = [Autoregressive(MADENet(2, 2, [8]), GaussianConditional()) for _ in range(3)]
+    posterior = FlowPosterior(2, Inverse(Compose(steps))).double()
+    with torch.no_grad():
+        for parameter in posterior.parameters():
+            parameter.mul_(3)
+    far = torch.cartesian_prod(*[torch.linspace(-1e3, 1e3, 101, dtype=torch.double)] * 2)
+    log_q = posterior(far, torch.randn(1, 4, dtype=torch.double).expand(len(far), -1))
+    assert not log_q.isnan().any()
+    assert float(log_q.detach().max()) < 0
