@@ -88,7 +88,13 @@ class Density(Protocol):
 
 
 class LatentVariables(Density, Protocol):
-    """Its log-weights come from draws of latents: see `Terms`."""
+    """Its log-weights come from draws of latents: see `Terms`.
+
+    Attributes:
+        gradients: what `terms` can be asked for.
+    """
+
+    gradients: frozenset[Gradient]
 
     def terms(
         self, x: Tensor, y: Tensor | None = None, samples: int = 1, gradient: Gradient = "reparametrised"

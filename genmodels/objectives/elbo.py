@@ -8,17 +8,11 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.models.capabilities import required
 from genmodels.models.contract import LatentVariables, Model
-from genmodels.models.terms import Gradient, Terms
+from genmodels.models.terms import Terms
+from genmodels.objectives.gradients import PATHS, check_gradient
 from genmodels.objectives.objective import Loss, Selection
 from genmodels.objectives.units import in_reported_unit, metric_name
 from genmodels.ranges import at_least
-
-_PATHS: dict[str, Gradient] = {
-    "reparametrised": "reparametrised",
-    "sticking": "sticking",
-    "reinforce": "score",
-    "reinforce_baseline": "score",
-}
 
 
 class ELBO(Loss):
@@ -63,8 +57,9 @@ class ELBO(Loss):
         self._weight = beta if not warmup_steps else 0.0
 
     def check(self, model: Model) -> None:
-        """Raise UserError unless `model` has latents that it infers."""
+        """Raise UserError unless `model` has latents that it infers, and the terms that the gradient needs."""
         required(model, LatentVariables, "objective=elbo")
+        check_gradient(model, self.gradient)
 
     def selection(self, model: Model) -> Selection:
         return Selection(metric_name(model))
@@ -77,7 +72,7 @@ class ELBO(Loss):
     def __call__(self, model: Model, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and, of the bound itself, its value and its two terms."""
         latent = required(model, LatentVariables, "objective=elbo")
-        path = _PATHS[self.gradient]
+        path = PATHS[self.gradient]
         terms = latent.terms(x, y, self.samples, path)
         # The closed form of the KL would bring back the gradient that the other ways leave out.
         units = [kl.mean(dim=0) if path == "reparametrised" else r.mean(dim=(0, 1)) for kl, r in _layers(terms)]

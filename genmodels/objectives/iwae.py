@@ -10,18 +10,10 @@ from genmodels.errors import UserError
 from genmodels.models.capabilities import required
 from genmodels.models.contract import Density, LatentVariables, Model, SingleLatent
 from genmodels.models.log_weights import log_weights
-from genmodels.models.terms import Gradient
+from genmodels.objectives.gradients import PATHS, check_gradient
 from genmodels.objectives.objective import Loss, Selection
 from genmodels.objectives.units import in_reported_unit, metric_name
 from genmodels.ranges import at_least
-
-_PATHS: dict[str, Gradient] = {
-    "reparametrised": "reparametrised",
-    "sticking": "sticking",
-    "doubly_reparametrised": "sticking",
-    "reinforce": "score",
-    "reinforce_baseline": "score",
-}
 
 
 class IWAE(Loss):
@@ -72,8 +64,8 @@ class IWAE(Loss):
             )
         if self.gradient == "doubly_reparametrised":
             required(model, SingleLatent, "objective.gradient=doubly_reparametrised")
-        elif self.gradient != "reparametrised":
-            required(model, LatentVariables, f"objective.gradient={self.gradient}")
+        if self.gradient != "reparametrised":  # which every log-weight has
+            check_gradient(model, self.gradient)
 
     def selection(self, model: Model) -> Selection:
         return Selection(metric_name(model))
@@ -89,12 +81,12 @@ class IWAE(Loss):
 
     def _with_gradient(self, model: LatentVariables, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """The bound of each example, and a surrogate with the gradient wanted; both [B] nats."""
-        terms = model.terms(x, y, self.samples, _PATHS[self.gradient])
+        terms = model.terms(x, y, self.samples, PATHS[self.gradient])
         weights = terms.log_weights
         bounds = _log_mean(weights)
         if self.gradient == "doubly_reparametrised":
             _weigh_again(terms.latents[0], weights)
-        if _PATHS[self.gradient] != "score":
+        if PATHS[self.gradient] != "score":
             return bounds, bounds
         signal = bounds.detach().expand_as(weights)
         if self.gradient == "reinforce_baseline":

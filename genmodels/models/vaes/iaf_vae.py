@@ -54,6 +54,7 @@ class IAFVAE(LatentVariableModel):
 
     takes: ClassVar[frozenset[Kind]] = frozenset(("images",))
     init_batch_size = 32
+    gradients = frozenset(("reparametrised",))
     levels: int
 
     def __init__(
@@ -101,8 +102,8 @@ class IAFVAE(LatentVariableModel):
         Raises:
             UserError: another gradient than through the draws, for which q would have to score given latents.
         """
-        if gradient != "reparametrised":
-            raise UserError("model=iaf_vae has the gradient through the draws alone: leave objective.gradient out")
+        if gradient not in self.gradients:
+            raise UserError(f"gradient={gradient} is none that IAFVAE has: leave it at reparametrised")
         log_ratios, kls, latents, log_qs = [], [], [], []
         h = self._start(samples * len(x))
         for block, below in self._downwards(self._bottom_up(x)):

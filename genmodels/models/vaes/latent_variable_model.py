@@ -1,6 +1,7 @@
 """What all models with latents share: their log-weight is the sum of the terms that they give."""
 
 from abc import ABC, abstractmethod
+from typing import get_args
 
 from torch import Tensor
 
@@ -12,6 +13,7 @@ class LatentVariableModel(Model, ABC):
     """p(x) = integral of p(x | z) p(z), inferred by q(z | x) (Kingma & Welling 2014; Rezende et al. 2014)."""
 
     exact = False
+    gradients: frozenset[Gradient] = frozenset(get_args(Gradient))
 
     @abstractmethod
     def terms(
