@@ -74,7 +74,7 @@ def test_training(run: Run, tmp_path: Path, override: str, sentence: str) -> Non
 
 
 @pytest.mark.parametrize("objective", ["elbo", "iwae"])
-def test_a_gradient_that_the_model_lacks_is_told_before_there_is_a_run(run: Run, tmp_path: Path, objective: str) -> None:
+def test_a_gradient_that_the_model_lacks_is_told_before_a_run(run: Run, tmp_path: Path, objective: str) -> None:
     done = run("train", "model=iaf_vae_small", f"objective={objective}", "objective.gradient=sticking")
     assert done.mistake == "objective.gradient=sticking is none that IAFVAE has: choose reparametrised"
     assert not list(tmp_path.rglob("*.*"))
