@@ -14,9 +14,11 @@ from torch import nn
 from genmodels.errors import UserError
 from genmodels.models.contract import (
     AdversarialPair,
+    Decodes,
     Density,
     Invertible,
     Latent,
+    LatentSampler,
     LatentVariables,
     Model,
     PixelByPixel,
@@ -25,6 +27,7 @@ from genmodels.models.contract import (
     Sampler,
     SetStatistics,
     SingleLatent,
+    Truncatable,
 )
 
 CAPABILITIES: dict[type, str] = {
@@ -33,12 +36,15 @@ CAPABILITIES: dict[type, str] = {
     SingleLatent: "a variational autoencoder with one layer of latents",
     Sampler: "a model that can be drawn from",
     PixelByPixel: "an autoregressive model of images",
+    Decodes: "a model that makes data of latents",
     Latent: "a model with latents",
+    LatentSampler: "a model that draws latents",
     Reconstructs: "a model that reconstructs from latents",
     Invertible: "an invertible model",
     SampledDensity: "a model that draws together with its density",
     SetStatistics: "a model with statistics of the whole set",
     AdversarialPair: "a generator with its critic",
+    Truncatable: "a model that can be drawn from with truncation",
 }
 """Each capability in a user's words."""
 

@@ -145,14 +145,25 @@ class PixelByPixel(Sampler, Protocol):
     ) -> Tensor: ...
 
 
-class Latent(Protocol):
+class Decodes(Protocol):
+    """It maps latents to data, without randomness."""
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Shapes: z [B, ...] -> [B, *shape], in the data's own type."""
+
+
+class Latent(Decodes, Protocol):
     """It maps data to latents and back, without randomness."""
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Shapes: x [B, *shape] -> z [B, ...]."""
 
-    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Shapes: z [B, ...] -> [B, *shape], in the data's own type."""
+
+class LatentSampler(Decodes, Protocol):
+    """It draws latents, and need not infer any."""
+
+    def latents(self, n: int) -> Tensor:
+        """`n` draws of what it decodes, [n, Z]."""
 
 
 class Reconstructs(Latent, Protocol):
@@ -185,11 +196,32 @@ class SetStatistics(Protocol):
         """Take them from one pass over the set."""
 
 
-class AdversarialPair(Protocol):
-    """A generator and its critic."""
+class AdversarialPair(Sampler, LatentSampler, Protocol):
+    """A generator and its critic; what passes between them are floats: pixels from -1 to 1, vectors as they are.
 
-    def generator(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Shapes: z [B, Z] -> [B, *shape], floats in the range that the discriminator sees."""
+    Attributes:
+        generator: what is wanted in the end.
+        discriminator: (x [B, *shape], y [B]) -> [B]; larger for what looks real.
+        mixes_batch: whether the score of one image depends on the others of its batch, as with batch norm.
+    """
 
-    def discriminator(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Shapes: [B, *shape] -> [B]; larger for what looks real."""
+    generator: nn.Module
+    discriminator: nn.Module
+
+    @property
+    def mixes_batch(self) -> bool: ...
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """With gradient. Shapes: z [B, Z] -> [B, *shape]."""
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Data as the discriminator sees it. Shapes: [B, *shape] -> the same, floats."""
+
+
+class Truncatable(Sampler, Protocol):
+    """It can draw from the middle of its latents alone: less variety, better looks."""
+
+    def sample(
+        self, n: int, y: Tensor | None = None, temperature: float = 1.0, *, truncation: float | None = None
+    ) -> Tensor:
+        """What `truncation` is stands with the model."""

@@ -15,6 +15,7 @@ from genmodels.training.callbacks.step_metrics import StepMetrics
 from genmodels.training.callbacks.whole_set_statistics import WholeSetStatistics
 from genmodels.training.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from genmodels.training.loggers import build_loggers, close_loggers, log_final
+from genmodels.training.modules.adversarial_module import AdversarialModule
 from genmodels.training.modules.likelihood_module import LikelihoodModule
 from genmodels.training.modules.training_module import StepRules, TrainingModule
 from genmodels.training.optimizers import AdamNormGrad, GlowAdamax

@@ -63,3 +63,10 @@ def validation_follows(trainer: pl.Trainer) -> bool:
     loop = trainer.fit_loop
     done = (loop.total_batch_idx if every is None else loop.batch_idx) + 1
     return done % int(trainer.val_check_batch or 1) == 0
+
+
+def windows_seen(trainer: pl.Trainer) -> int:
+    """Windows of accumulated batches before the one that the current training batch belongs to."""
+    window = module_of(trainer).rules.accumulate_grad_batches
+    an_epoch = math.ceil(trainer.num_training_batches / window)
+    return trainer.current_epoch * an_epoch + trainer.fit_loop.batch_idx // window

@@ -10,9 +10,11 @@ from genmodels.models import NICE, PixelCNN
 from genmodels.models.capabilities import CAPABILITIES, contract_errors, offered, required
 from genmodels.models.contract import (
     AdversarialPair,
+    Decodes,
     Density,
     Invertible,
     Latent,
+    LatentSampler,
     Model,
     PixelByPixel,
     SampledDensity,
@@ -32,6 +34,22 @@ class Pair(Empty):
     def __init__(self) -> None:
         super().__init__()
         self.generator, self.discriminator = nn.Linear(2, 16), nn.Linear(16, 1)
+        self.mixes_batch = False
+
+    def latents(self, n: int) -> Tensor:
+        return torch.zeros(n, 2)
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.generator(z).view(-1, *SHAPE)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        return x.float()
+
+    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        return self.decode(self.latents(n))
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.generate(z).byte()
 
 
 class NoExact(Empty):
@@ -77,10 +95,10 @@ def _offered(model: Model) -> set[type]:
 
 def test_families_offer_what_they_are() -> None:
     flow = NICE(SHAPE, 17, 2, 1, 4)
-    assert _offered(flow) == {Density, Sampler, Latent, Invertible, SampledDensity}
+    assert _offered(flow) == {Density, Sampler, Decodes, Latent, Invertible, SampledDensity}
     pixels = PixelCNN(SHAPE, Categorical(SHAPE, 17), 1, 4)
     assert _offered(pixels) == {Density, Sampler, PixelByPixel}
-    assert _offered(Pair()) == {AdversarialPair}
+    assert _offered(Pair()) == {AdversarialPair, Sampler, Decodes, LatentSampler}
     assert _offered(Empty()) == set()
     assert all(list(contract_errors(model)) == [] for model in (flow, pixels, Pair(), Empty()))
 

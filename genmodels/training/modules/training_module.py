@@ -60,7 +60,8 @@ class TrainingModule(pl.LightningModule, ABC):
         optimizer: parameter groups -> Optimizer, of every part that `optimizers` does not name. Weight decay applies to
             the model's `decayed_parameters()` alone.
         optimizers: others, by the name of the part.
-        scheduler: optimizer -> LRScheduler, one for each optimiser, stepped with it; None keeps the learning rate.
+        scheduler: optimizer -> LRScheduler, one for each optimiser, all of them moved by each step of training; None
+            keeps the learning rate.
         rules: for steps.
         seed: of the run.
 
@@ -142,13 +143,18 @@ class TrainingModule(pl.LightningModule, ABC):
         if not is_mid_accumulation(self.trainer):
             if part == (self.counted or next(iter(self._make_optimizers))):
                 optimizer.step()
+                self._step_schedulers()
             else:  # past Lightning's wrapper, which would count it
                 self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
             optimizer.zero_grad()
-            if self._make_scheduler is not None:
-                _listed(self.lr_schedulers())[index].step()
         self.untoggle_optimizer(optimizer)
         return value.detach()
+
+    def _step_schedulers(self) -> None:
+        """All of them: schedules are functions of the steps of training."""
+        if self._make_scheduler is not None:
+            for scheduler in _listed(self.lr_schedulers()):
+                scheduler.step()
 
     def suffix_of(self, optimizer: Optimizer) -> str:
         """What tells figures of one of several optimisers apart: "/<part>"; "" where there is only one."""

@@ -27,7 +27,7 @@ class ToyGAN(Model):
     def fakes(self, n: int) -> Tensor:
         return self.generator(torch.randn(n, LATENTS, device=next(self.parameters()).device))
 
-    def scaled(self, x: Tensor) -> Tensor:
+    def as_floats(self, x: Tensor) -> Tensor:
         return x.flatten(1).float() * (2 / (self.levels - 1)) - 1
 
     @torch.no_grad()
@@ -78,7 +78,7 @@ class GANModule(TrainingModule):
 
     def discriminator_loss(self, x: Tensor) -> Tensor:
         real, fake = (
-            self.model.discriminator(self.model.scaled(x)),
+            self.model.discriminator(self.model.as_floats(x)),
             self.model.discriminator(self.model.fakes(len(x)).detach()),
         )
         return F.softplus(-real).mean() + F.softplus(fake).mean()

@@ -93,7 +93,7 @@ def test_steps_of_accumulated_gradients(tmp_path: Path) -> None:
     assert descended(players.model.second) == pytest.approx(0.1 * 10 * (1 + 2 + 3) / 3)
     assert players.steps_taken == 1
     rates = [optimizer.param_groups[0]["lr"] for optimizer in players.trainer.optimizers]
-    assert rates == pytest.approx([1.0 * 0.25, 0.1 * 0.5])
+    assert rates == pytest.approx([1.0 * 0.5, 0.1 * 0.5])  # both after one step of training
 
 
 def test_a_step_after_every_batch(tmp_path: Path) -> None:

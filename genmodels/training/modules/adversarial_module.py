@@ -1,0 +1,113 @@
+"""The Lightning module of every generator that is trained against a critic."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from genmodels.models.contract import AdversarialPair, Batch
+from genmodels.objectives.adversarial import Adversarial
+from genmodels.training.modules.training_module import TrainingModule
+from genmodels.training.position import is_mid_accumulation, windows_seen
+
+
+class AdversarialModule(TrainingModule):
+    """Plays an `Adversarial` game: an update of the critic on every batch, of the generator on every n-th.
+
+    A step of training is an update of the generator. Its samples for the critic are made without a gradient but in
+    training mode; for its own update they are fresh. Samples take the labels of the batch. Where gradients are
+    accumulated, "batch" means a window of batches.
+
+    Logs `critic_loss`, `generator_loss` and `gap`, the mean score of data minus that of samples: for a Wasserstein
+    critic the estimate of the distance. With penalties their values too.
+    """
+
+    automatic_optimization = False
+    counted = "generator"
+    objective: Adversarial
+    _real_scores: Tensor
+
+    def trained_parts(self) -> dict[str, nn.Module]:
+        return {"generator": self.pair.generator, "discriminator": self.pair.discriminator}
+
+    @property
+    def pair(self) -> AdversarialPair:
+        """The model as what it offers here: the objective has checked that it does."""
+        return cast(AdversarialPair, self.model)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        x, y = batch
+        critic_updates = windows_seen(self.trainer)
+        self.step_metrics = {}
+        self.update("discriminator", lambda: self._critic_loss(x, y, critic_updates))
+        if not is_mid_accumulation(self.trainer):
+            self._after_critic_step()
+        if (critic_updates + 1) % self.objective.critic_steps == 0:
+            self.update("generator", lambda: self._generator_loss(x, y))
+
+    def evaluate_batch(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        real, fake = self._scores(self.pair.scaled(x), self._samples(len(x), y), y)
+        return {
+            "critic_loss": self.objective.critic_loss(real, fake),
+            "generator_loss": self.objective.generator_loss(fake),
+            "gap": real.mean() - fake.mean(),
+        }
+
+    # ---- the two losses
+
+    def _critic_loss(self, x: Tensor, y: Tensor | None, critic_updates: int) -> Tensor:
+        real, samples = self.pair.scaled(x), self._samples(len(x), y)
+        real_scores, fake_scores = self._scores(real, samples, y)
+        self._real_scores = real_scores.detach()
+        loss = self.objective.critic_loss(real_scores, fake_scores)
+        self._note(critic_loss=loss, gap=real_scores.mean() - fake_scores.mean())
+        penalty = self.objective.penalty
+        if penalty is None or critic_updates % penalty.every:
+            return loss
+        with torch.autocast(self.device.type, enabled=False):
+            term = penalty(lambda v: self._score(v, y), real.float(), samples.float())
+        if term is None:
+            return loss
+        self._note(penalty=term)
+        return loss + penalty.every * term
+
+    def _generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        n = self.objective.generator_batch
+        labels = None if y is None else y.repeat(n)
+        z = self.pair.latents(n * len(x))
+        loss = self.objective.generator_loss(self._score(self.pair.generate(z, labels), labels))
+        self._note(generator_loss=loss)
+        penalty = self.objective.generator_penalty
+        if penalty is None or self.steps_taken % penalty.every:
+            return loss
+        with torch.autocast(self.device.type, enabled=False):
+            term = penalty(self.pair, z, labels)
+        self._note(generator_penalty=term)
+        return loss + penalty.every * term
+
+    def _after_critic_step(self) -> None:
+        if self.objective.penalty is not None:
+            self.objective.penalty.after_step(self.pair.discriminator)
+        if self.objective.augment is not None:
+            self.objective.augment.observe(self._real_scores)
+
+    @torch.no_grad()
+    def _samples(self, n: int, y: Tensor | None) -> Tensor:
+        """Without a gradient, but in whatever mode the model is in."""
+        return self.pair.generate(self.pair.latents(n), y)
+
+    def _scores(self, real: Tensor, samples: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Of data and samples; in one batch where that is the same, for it is faster."""
+        if self.pair.mixes_batch:
+            return self._score(real, y), self._score(samples, y)
+        labels = None if y is None else y.repeat(2)
+        first, second = self._score(torch.cat((real, samples)), labels).split(len(real))
+        return first, second
+
+    def _score(self, v: Tensor, y: Tensor | None) -> Tensor:
+        augment = self.objective.augment
+        seen = augment(v) if augment is not None and self.training else v
+        return self.pair.discriminator(seen, y if self.model.num_classes else None)
+
+    def _note(self, **values: Tensor) -> None:
+        self.step_metrics.update({f"train/{name}": value.detach() for name, value in values.items()})
