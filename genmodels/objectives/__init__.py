@@ -1,7 +1,10 @@
 """Objectives: a model and a batch in, a loss and the metrics to log out."""
 
+from genmodels.objectives.ada import AdaptiveAugment
 from genmodels.objectives.adversarial import Adversarial
 from genmodels.objectives.augmentation import Augmentation
+from genmodels.objectives.consistency import Consistency
+from genmodels.objectives.diffaugment import DiffAugment
 from genmodels.objectives.elbo import ELBO
 from genmodels.objectives.games import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 from genmodels.objectives.iwae import IWAE
