@@ -11,7 +11,7 @@ Critic = Callable[[Tensor], Tensor]  # floats [B, *shape] -> scores [B], the lab
 
 
 class Penalty(ABC):
-    """A term of the critic's loss, computed in float32 whatever the precision of the rest.
+    """A term of the critic's loss, computed in the precision of the weights where the rest is in a mixed one.
 
     Attributes:
         every: it is part of every so-many-th update of the critic, as many times as large (lazy regularisation,

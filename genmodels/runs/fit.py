@@ -15,6 +15,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genmodels import plugins
 from genmodels.config.combinations import fit_errors
+from genmodels.config.devices import process_count
 from genmodels.config.places import Place
 from genmodels.config.targets import build, build_all, raise_all, resolve
 from genmodels.data import DataModule
@@ -158,6 +159,9 @@ def _build_trainer(
     node = {key: value for key, value in config["trainer"].items() if key not in STEP_RULES}
     if module.automatic_optimization:
         node["accumulate_grad_batches"] = module.rules.accumulate_grad_batches
+    elif process_count(node) > 1 and node.get("strategy", "auto") in ("auto", "ddp"):
+        # A step of one part leaves the others' parameters without gradients, for which plain ddp would wait.
+        node["strategy"] = "ddp_find_unused_parameters_true"
     # Lightning would otherwise put checkpoints of its own beside, or in place of, the configured ones.
     node["enable_checkpointing"] = any(isinstance(c, Checkpoint) for c in callbacks)
     try:

@@ -1,6 +1,7 @@
 """The Lightning module of every generator that is trained against a critic."""
 
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ class AdversarialModule(TrainingModule):
 
     A step of training is an update of the generator. Its samples for the critic are made without a gradient but in
     training mode; for its own update they are fresh. Samples take the labels of the batch. Where gradients are
-    accumulated, "batch" means a window of batches.
+    accumulated, "batch" means a window of batches: the generator's part of it begins when the critic has moved.
 
     Logs `critic_loss`, `generator_loss` and `gap`, the mean score of data minus that of samples: for a Wasserstein
     critic the estimate of the distance. With penalties their values too.
@@ -25,7 +26,11 @@ class AdversarialModule(TrainingModule):
     automatic_optimization = False
     counted = "generator"
     objective: Adversarial
-    _real_scores: Tensor
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._window: list[tuple[int, Tensor | None]] = []  # sizes and labels of its batches
+        self._real_scores: list[Tensor] = []
 
     def trained_parts(self) -> dict[str, nn.Module]:
         return {"generator": self.pair.generator, "discriminator": self.pair.discriminator}
@@ -39,11 +44,14 @@ class AdversarialModule(TrainingModule):
         x, y = batch
         critic_updates = windows_seen(self.trainer)
         self.step_metrics = {}
+        self._window.append((len(x), y))
         self.update("discriminator", lambda: self._critic_loss(x, y, critic_updates))
-        if not is_mid_accumulation(self.trainer):
-            self._after_critic_step()
+        if is_mid_accumulation(self.trainer):
+            return
+        self._after_critic_step()
         if (critic_updates + 1) % self.objective.critic_steps == 0:
-            self.update("generator", lambda: self._generator_loss(x, y))
+            self.update("generator", *(partial(self._generator_loss, n, labels) for n, labels in self._window))
+        self._window = []
 
     def evaluate_batch(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         real, fake = self._scores(self.pair.scaled(x), self._samples(len(x), y), y)
@@ -58,23 +66,23 @@ class AdversarialModule(TrainingModule):
     def _critic_loss(self, x: Tensor, y: Tensor | None, critic_updates: int) -> Tensor:
         real, samples = self.pair.scaled(x), self._samples(len(x), y)
         real_scores, fake_scores = self._scores(real, samples, y)
-        self._real_scores = real_scores.detach()
+        self._real_scores.append(real_scores.detach())
         loss = self.objective.critic_loss(real_scores, fake_scores)
         self._note(critic_loss=loss, gap=real_scores.mean() - fake_scores.mean())
         penalty = self.objective.penalty
         if penalty is None or critic_updates % penalty.every:
             return loss
         with torch.autocast(self.device.type, enabled=False):
-            term = penalty(lambda v: self._score(v, y), real.float(), samples.float())
+            term = penalty(lambda v: self._score(v, y), real, samples.to(real.dtype))
         if term is None:
             return loss
         self._note(penalty=term)
         return loss + penalty.every * term
 
-    def _generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+    def _generator_loss(self, batch_size: int, y: Tensor | None) -> Tensor:
         n = self.objective.generator_batch
         labels = None if y is None else y.repeat(n)
-        z = self.pair.latents(n * len(x))
+        z = self.pair.latents(n * batch_size)
         loss = self.objective.generator_loss(self._score(self.pair.generate(z, labels), labels))
         self._note(generator_loss=loss)
         penalty = self.objective.generator_penalty
@@ -89,7 +97,9 @@ class AdversarialModule(TrainingModule):
         if self.objective.penalty is not None:
             self.objective.penalty.after_step(self.pair.discriminator)
         if self.objective.augment is not None:
-            self.objective.augment.observe(self._real_scores)
+            scores: Any = self.all_gather(torch.cat(self._real_scores))
+            self.objective.augment.observe(scores.flatten())
+        self._real_scores = []
 
     @torch.no_grad()
     def _samples(self, n: int, y: Tensor | None) -> Tensor:

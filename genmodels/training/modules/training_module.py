@@ -127,19 +127,19 @@ class TrainingModule(pl.LightningModule, ABC):
         """Updates of the part that counts: `update` lets Lightning count these alone."""
         return self.trainer.global_step
 
-    def update(self, part: str, loss: Callable[[], Tensor]) -> Tensor:
-        """One step of a part's optimiser, for modules that optimise by hand; returns the loss.
+    def update(self, part: str, *losses: Callable[[], Tensor]) -> Tensor:
+        """One step of a part's optimiser, for modules that optimise by hand; returns the mean loss.
 
         Gradients of the other parts are not computed. While gradients are accumulated there is only their sum.
 
         Args:
-            loss: computes the scalar to minimise.
+            losses: each computes the scalar to minimise for one batch: the current one, or all of a window of
+                accumulated batches at once, when it is full.
         """
         index = list(self._make_optimizers).index(part)
         optimizer = _listed(self.optimizers())[index]
         self.toggle_optimizer(optimizer)
-        value = loss()
-        self.manual_backward(value / self.rules.accumulate_grad_batches)
+        values = [self._descend(loss) for loss in losses]
         if not is_mid_accumulation(self.trainer):
             if part == (self.counted or next(iter(self._make_optimizers))):
                 optimizer.step()
@@ -148,6 +148,11 @@ class TrainingModule(pl.LightningModule, ABC):
                 self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
             optimizer.zero_grad()
         self.untoggle_optimizer(optimizer)
+        return torch.stack(values).mean()
+
+    def _descend(self, loss: Callable[[], Tensor]) -> Tensor:
+        value = loss()
+        self.manual_backward(value / self.rules.accumulate_grad_batches)
         return value.detach()
 
     def _step_schedulers(self) -> None:
