@@ -22,7 +22,8 @@ class AdversarialModel(CachesInEval, Model):
     """x = G(z, y), z ~ p(z), trained against a critic D(x, y) (Goodfellow et al. 2014). It has no likelihood.
 
     Generator and critic see pixels as numbers from -1 to 1. In evaluation a generator with batch norm uses statistics
-    of its weights as they are (averaged ones, say) over 1,024 of its own latents, always the same ones.
+    of its weights as they are (averaged ones, say) over 1,024 of its own latents, always the same ones; one with
+    spectral norm iterates further on their singular vectors.
 
     Args:
         generator: (z [B, Z], y [B] or None) -> floats [B, *shape].
@@ -143,8 +144,6 @@ class AdversarialModel(CachesInEval, Model):
             generator(z, y)
 
         def compute() -> dict[str, Tensor]:
-            if not has_batch_norm(self.generator):
-                return {}
             device = next(self.parameters()).device
             with seeded(seed_for("standing statistics"), device):
                 return standing_statistics(self.generator, run, _STANDING_BATCHES)

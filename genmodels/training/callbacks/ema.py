@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from genmodels.errors import UserError
 from genmodels.models.contract import Model
+from genmodels.ranges import at_least
 
 
 class EMA(pl.Callback):
@@ -17,23 +18,35 @@ class EMA(pl.Callback):
 
     Of the parts that the model names (`averaged_modules`), by default the whole of it.
 
-    The average starts as the weights before the first step, that is after data-dependent initialisation. Buffers are
-    not averaged. Validation sees the average, and so does the body of `with ema.averaged():`. The module outside of
-    these, and a checkpoint's `state_dict`, hold the raw weights.
+    The average starts as the weights before the first step, that is after data-dependent initialisation. Validation
+    sees it, and so does the body of `with ema.averaged():`. The module outside of these, and a checkpoint's
+    `state_dict`, hold the raw weights.
+
+    Buffers are not averaged: the average has those of the raw weights, as in StyleGAN2's code (running means such as
+    its mean style change slowly as they are). What depends on the very weights, statistics of batch norm and singular
+    vectors of spectral norm, a generator in evaluation computes for the weights it has: see `AdversarialModel`.
 
     Args:
         decay: in [0, 1); None turns averaging off.
+        start: the average is the weights for so many steps (Brock et al. 2019, Appendix C: 20,000; 1,000 in their
+            code for CIFAR-10).
+        ramp: half of the average is always younger than this share of the run, so that a short run's does not lag:
+            after t steps decay is at most 0.5 ** (1 / (ramp * t)), 0 at t = 0. StyleGAN2-ADA's and EDM's codes have
+            0.05 (`ema_rampup`), counted in images. None for no such bound.
 
     State in a checkpoint: {"decay": float, "average": {name in model.state_dict(): Tensor}}.
 
     Raises:
-        UserError: `decay` is out of range.
+        UserError: a number is out of range.
     """
 
-    def __init__(self, decay: float | None = 0.999) -> None:
+    def __init__(self, decay: float | None = 0.999, start: int = 0, ramp: float | None = None) -> None:
         if decay is not None and not 0 <= decay < 1:
             raise UserError(f"callbacks.ema.decay={decay} must lie in [0, 1), or be null for no averaging.")
-        self.decay = decay
+        if ramp is not None and ramp <= 0:
+            raise UserError(f"callbacks.ema.ramp={ramp} must be above 0, or null for none.")
+        at_least(0, under="callbacks.ema.", start=start)
+        self.decay, self.start, self.ramp = decay, start, ramp
         self._model: Model | None = None
         self._steps_seen = 0
         self._average: list[Tensor] = []
@@ -52,7 +65,15 @@ class EMA(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.decay is not None and pl_module.steps_taken > self._steps_seen:
-            torch._foreach_lerp_(self._average, self._weights(), 1 - self.decay)
+            torch._foreach_lerp_(self._average, self._weights(), 1 - self.decay_after(self._steps_seen))
+
+    def decay_after(self, steps: int) -> float:
+        """Of the step that follows so many."""
+        if self.decay is None or steps < self.start:
+            return 0.0
+        if self.ramp is None:
+            return self.decay
+        return min(self.decay, 0.5 ** (1 / (self.ramp * steps)) if steps else 0.0)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

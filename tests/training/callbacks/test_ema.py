@@ -101,3 +101,37 @@ def test_off_means_off(tmp_path: Path) -> None:
     assert "EMA" not in read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["callbacks"]
     with pytest.raises(UserError, match=r"callbacks\.ema\.decay=1\.0"):
         EMA(1.0)
+
+
+def test_the_average_is_the_weights_at_first_and_never_older_than_its_share_of_the_run() -> None:
+    """Half of it, at ramp 0.05, is of the last 0.05 t steps; 0.5 ** (1 / 10) = 0.933 after 200."""
+    ema = EMA(0.999, start=3, ramp=0.05)
+    expected = {0: 0.0, 2: 0.0, 3: 0.5 ** (1 / 0.15), 20: 0.5, 200: 0.93303, 1_000: 0.98623, 100_000: 0.999}
+    assert {steps: ema.decay_after(steps) for steps in expected} == pytest.approx(expected, rel=1e-5)
+    assert [EMA(0.999, start=2).decay_after(steps) for steps in (0, 1, 2, 3)] == [0, 0, 0.999, 0.999]
+    assert EMA(0.999, ramp=0.05).decay_after(0) == 0
+
+
+def test_start_and_ramp_count_steps_of_training_also_in_a_resumed_run(tmp_path: Path) -> None:
+    """Four steps an epoch; after step n, of which the first three leave nothing of the average, decay has n - 1."""
+    options: dict[str, Any] = {"start": 3, "ramp": 0.5}
+    watch = Watch()
+    for steps in (5, 8):
+        lightning = module(DiagonalGaussian((1, 8, 8), 17))
+        callbacks = [EMA(0.9, **options), *standard_callbacks()[1:], watch]
+        resumed = tmp_path / "checkpoints" / "last.ckpt" if steps == 8 else None
+        run = trainer(tmp_path, callbacks, max_steps=steps)
+        run.fit(lightning, datamodule=digits(), ckpt_path=resumed, weights_only=True)
+    average = watch.steps[2]
+    for before, weights in enumerate(watch.steps[3:], start=3):
+        decay = min(0.9, 0.5 ** (1 / (0.5 * before)))
+        average = decay * average + (1 - decay) * weights
+    state = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+    assert len(watch.steps) == 8
+    torch.testing.assert_close(state["callbacks"]["EMA"]["average"]["loc"], average)
+
+
+@pytest.mark.parametrize(("options", "key"), [({"start": -1}, "start"), ({"ramp": 0.0}, "ramp")])
+def test_out_of_range(options: dict[str, Any], key: str) -> None:
+    with pytest.raises(UserError, match=rf"callbacks\.ema\.{key}"):
+        EMA(0.9, **options)
