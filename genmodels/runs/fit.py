@@ -2,7 +2,7 @@
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import ModuleType
 from typing import Any, cast
@@ -159,9 +159,8 @@ def _build_trainer(
     node = {key: value for key, value in config["trainer"].items() if key not in STEP_RULES}
     if module.automatic_optimization:
         node["accumulate_grad_batches"] = module.rules.accumulate_grad_batches
-    elif process_count(node) > 1 and node.get("strategy", "auto") in ("auto", "ddp"):
-        # A step of one part leaves the others' parameters without gradients, for which plain ddp would wait.
-        node["strategy"] = "ddp_find_unused_parameters_true"
+    else:
+        node["strategy"] = strategy_by_hand(node)
     # Lightning would otherwise put checkpoints of its own beside, or in place of, the configured ones.
     node["enable_checkpointing"] = any(isinstance(c, Checkpoint) for c in callbacks)
     try:
@@ -179,6 +178,16 @@ def _build_trainer(
         ImportError,
     ) as error:  # what this machine cannot serve: SLURM settings, a TPU
         raise UserError(f"trainer: {_one_line(error)}") from error
+
+
+def strategy_by_hand(trainer: Mapping[str, Any]) -> Any:
+    """The strategy for modules that optimise by hand: where it would be plain ddp, one that bears missing gradients.
+
+    A step of one part leaves the parameters of the others without, and plain ddp would wait for them.
+    """
+    strategy = trainer.get("strategy", "auto")
+    is_plain = strategy == "ddp" or (strategy == "auto" and process_count(trainer) > 1)
+    return "ddp_find_unused_parameters_true" if is_plain else strategy
 
 
 def _comes_from(error: Exception, module: ModuleType) -> bool:
