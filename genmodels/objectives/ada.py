@@ -43,7 +43,7 @@ class AdaptiveAugment(Augmentation):
         UserError: there is nothing to do, something unknown, or a number is out of its range.
     """
 
-    p: Tensor
+    _risen: Tensor
     _signs: Tensor
     _updates: Tensor
 
@@ -63,28 +63,36 @@ class AdaptiveAugment(Augmentation):
         at_least(0, under="objective.augment.", start=start)
         self.pipe = frozenset(pipe)
         self.target, self.ramp_images, self.every = target, ramp_images, every
-        self.register_buffer("p", torch.tensor(float(start)))
-        self.register_buffer("_signs", torch.zeros(2, dtype=torch.float64))  # their sum and number, since p moved
+        # Whole numbers: a module of half precision would round anything else.
+        self.register_buffer("_risen", torch.tensor(round(start * ramp_images)))  # p, in images
+        self.register_buffer("_signs", torch.zeros(2, dtype=torch.int64))  # their sum and number, since p moved
         self.register_buffer("_updates", torch.zeros((), dtype=torch.int64))
 
+    @property
+    def p(self) -> Tensor:
+        """The probability of each transformation, a scalar."""
+        return self._risen.float() / self.ramp_images
+
     def forward(self, x: Tensor) -> Tensor:
+        dtype = x.dtype
         with torch.autocast(x.device.type, enabled=False):  # positions need all digits
-            x = x.float()
+            x = x.to(torch.promote_types(dtype, torch.float32))
             if self.pipe & {"blit", "geometry"}:
-                x = warped(x, self._to_source(x)[:, :2])
+                x = warped(x, self._to_source(x)[:, :2].to(x.dtype))
             if "color" in self.pipe:
-                x = _recolored(x, self._colors(x))
-        return x
+                x = _recolored(x, self._colors(x).to(x.dtype))
+        return x.to(dtype)
 
     @torch.no_grad()
     def observe(self, real_scores: Tensor) -> None:
-        self._signs += torch.stack((real_scores.sign().sum(), torch.ones_like(real_scores).sum()))
+        self._signs[0] += real_scores.sign().long().sum()
+        self._signs[1] += len(real_scores)
         self._updates += 1
         signs, images = self._signs
-        move = (signs / images - self.target).sign() * images / self.ramp_images
+        move = (signs / images - self.target).sign().long() * images
         is_due = self._updates % self.every == 0  # a tensor: the GPU is not waited for
-        self.p.copy_(torch.where(is_due, (self.p + move).clamp(min=0), self.p))
-        self._signs.mul_(~is_due)
+        self._risen.copy_(torch.where(is_due, (self._risen + move).clamp(min=0), self._risen))
+        self._signs *= ~is_due
 
     def _to_source(self, x: Tensor) -> Tensor:
         """Of a position in the result, that in the image: the inverses, in the order of the transformations.
@@ -92,10 +100,10 @@ class AdaptiveAugment(Augmentation):
         Shapes: -> [B, 3, 3], of (right, down, 1) in pixels from the middle.
         """
         chance = _Chance(x, self.p)
-        side = x.new_tensor((x.shape[3], x.shape[2]))
+        side = torch.tensor((x.shape[3], x.shape[2]), device=x.device)
         matrix = torch.eye(3, device=x.device).expand(len(x), 3, 3)
         if "blit" in self.pipe:
-            matrix = matrix @ _scaling(1 - 2 * chance(chance.whole(2), 0), torch.ones_like(x[:, 0, 0, 0]))
+            matrix = matrix @ _scaling(1 - 2 * chance(chance.whole(2), 0), torch.ones(len(x), device=x.device))
             matrix = matrix @ _turn(chance(chance.whole(4), 0) * (math.pi / 2))
             matrix = matrix @ _shift((chance(chance.uniform(2) * 0.125, 0) * side).round())
         if "geometry" in self.pipe:
@@ -113,7 +121,7 @@ class AdaptiveAugment(Augmentation):
         """Affine maps of (red, green, blue, 1), [B, 4, 4]."""
         chance = _Chance(x, self.p)
         whole = torch.eye(4, device=x.device)
-        grey = x.new_tensor((1, 1, 1, 0)) / math.sqrt(3)
+        grey = torch.tensor((1.0, 1.0, 1.0, 0.0), device=x.device) / math.sqrt(3)
         light = torch.outer(grey, grey)
 
         def each(numbers: Tensor) -> Tensor:
