@@ -81,6 +81,61 @@ def test_a_gradient_that_the_model_lacks_is_told_before_a_run(run: Run, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ("model=glow_small objective=hinge", "an adversarial objective needs a generator with its critic"),
+        ("model=dcgan_small objective=nll", "objective=nll needs a model with a density (exact, log_prob), and DCGAN"),
+        ("model=dcgan_small data=toy2d", "DCGAN is a model of images, and moons holds vectors of shape [2]"),
+        ("model=dcgan_small objective.critic_steps=0", "objective.critic_steps must be at least 1, got 0"),
+        ("model=dcgan_small objective.critic_steps=2.5", "objective.critic_steps must be an integer, got 2.5"),
+        (
+            "model=dcgan_small objective/penalty=r1 objective.penalty.gamma=-1",
+            "objective.penalty.gamma must be at least 0",
+        ),
+        (
+            "model=dcgan_small objective/penalty=clip objective.penalty.bound=0",
+            "objective.penalty.bound must be above 0",
+        ),
+        ("model=dcgan_small objective.penalty.nonsense=1", "unknown key objective.penalty.nonsense"),
+        (
+            "model=dcgan_small objective/penalty=gradient objective.penalty.wieght=1",
+            "unknown key objective.penalty.wieght: did you mean objective.penalty.weight?",
+        ),
+        ("model=dcgan_small objective/penalty=gradeint", "there is no objective/penalty=gradeint: did you mean "),
+        (
+            "model=dcgan_small objective/penalty=gradient",
+            "objective/penalty=gradient needs a critic that scores each image by itself, and DCGAN's mixes its batch: "
+            "choose model.critic_norm=none",
+        ),
+        (
+            "model=dcgan_small objective/penalty=r1",
+            "objective/penalty=r1 needs a critic that scores each image by itself",
+        ),
+        ("model=gan data=toy2d model.conditional=true", "model.conditional"),
+        ("model=gan data=toy2d objective/augment=ada", "objective/augment is for images, and the data holds vectors"),
+        (
+            "model=dcgan_small objective/augment=diffaugment objective.augment.policy=[colour]",
+            "objective.augment.policy must be a list (each one of color, translation, cutout), got ['colour']",
+        ),
+        (
+            "model=gan objective=wasserstein objective/augment=ada",
+            "AdaptiveAugment goes by the sign of scores, which tells nothing in a game of Wasserstein: choose ",
+        ),
+        (
+            "model=dcgan_small +optimizers.critic={_target_:torch.optim.Adam}",
+            "optimizers.critic names no part that is trained",
+        ),
+        ("model=dcgan_small callbacks.ema.ramp=0", "callbacks.ema.ramp=0 must be above 0"),
+    ],
+)
+def test_games_that_cannot_be_played(run: Run, tmp_path: Path, overrides: str, sentence: str) -> None:
+    done = run("train", *overrides.split())
+    assert done.mistake.startswith(sentence)
+    assert "\n" not in done.mistake
+    assert not list(tmp_path.rglob("*.*"))
+
+
+@pytest.mark.parametrize(
     ("override", "sentence"),
     [
         (

@@ -43,6 +43,7 @@ class AdaptiveAugment(Augmentation):
         UserError: there is nothing to do, something unknown, or a number is out of its range.
     """
 
+    goes_by_signs = True
     _risen: Tensor
     _signs: Tensor
     _updates: Tensor

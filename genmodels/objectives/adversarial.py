@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from genmodels.errors import UserError
 from genmodels.models.capabilities import required
 from genmodels.models.contract import AdversarialPair, Model
 from genmodels.objectives.augmentation import Augmentation
@@ -22,10 +23,15 @@ class Adversarial(Objective, ABC):
         penalty: added to the critic's loss; None for none.
         generator_penalty: added to the generator's loss; None for none.
         augment: what is done to all images before the critic sees them, in both steps; None for nothing.
+
+    Attributes:
+        zero_decides: a critic that does its best scores above 0 what is likelier data, and below what is likelier not.
+
     Raises:
         UserError: a number is out of its range.
     """
 
+    zero_decides: ClassVar[bool] = True
     module: ClassVar[str] = "genmodels.training.AdversarialModule"
 
     def __init__(
@@ -59,6 +65,11 @@ class Adversarial(Objective, ABC):
         for part in (self.penalty, self.generator_penalty, self.augment):
             if part is not None:
                 part.check(pair)
+        if self.augment is not None and self.augment.goes_by_signs and not self.zero_decides:
+            raise UserError(
+                f"{type(self.augment).__name__} goes by the sign of scores, which tells nothing in a game of "
+                f"{type(self).__name__}: choose objective=non_saturating or objective=hinge, or another augmentation"
+            )
 
     def selection(self, model: Model) -> Selection | None:
         return None

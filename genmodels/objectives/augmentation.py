@@ -1,7 +1,7 @@
 """What is done to images before a critic sees them."""
 
 from abc import ABC, abstractmethod
-from typing import cast
+from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -10,7 +10,13 @@ from genmodels.models.contract import AdversarialPair, Model
 
 
 class Augmentation(nn.Module, ABC):
-    """A differentiable random map of images, applied to data and samples alike so that samples need not show it."""
+    """A differentiable random map of images, applied to data and samples alike so that samples need not show it.
+
+    Attributes:
+        goes_by_signs: of the scores that it observes, which have to mean something.
+    """
+
+    goes_by_signs: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

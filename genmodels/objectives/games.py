@@ -32,6 +32,8 @@ class NonSaturating(Adversarial):
 class LeastSquares(Adversarial):
     """Scores are to be 1 for data and 0 for samples, to the critic (Mao et al. 2017, Equation 9: a = 0, b = c = 1)."""
 
+    zero_decides = False
+
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return ((real - 1).square().mean() + fake.square().mean()) / 2
 
@@ -54,6 +56,8 @@ class Wasserstein(Adversarial):
 
     That is for `penalty` to see to: clipped weights or a gradient penalty, or a critic with spectral norms.
     """
+
+    zero_decides = False
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean() - real.mean()

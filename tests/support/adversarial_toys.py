@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from training_toys import SetRules, standard_callbacks, trainer
 
 from genmodels.data import DataModule
-from genmodels.models import Model
-from genmodels.objectives import Adversarial, GradientPenalty
+from genmodels.models import DCGAN, Model
+from genmodels.objectives import AdaptiveAugment, Adversarial, GradientPenalty, NonSaturating
 from genmodels.objectives.penalty import Critic
 from genmodels.training import AdversarialModule, StepRules
 
@@ -90,6 +90,21 @@ def play(
     run = trainer(folder, [rules, *standard_callbacks(every_n_steps, decay), *extra], **options)
     checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
     run.fit(lightning, datamodule=images(batch_size), ckpt_path=checkpoint, weights_only=True)
+    return lightning
+
+
+def play_long(
+    folder: Path, max_steps: int, resume: bool = False, extra: Sequence[pl.Callback] = ()
+) -> AdversarialModule:
+    """A game with all that a run of it has to remember: a DCGAN by Adam, augmented, penalised and averaged."""
+    torch.manual_seed(0)
+    model = DCGAN(SHAPE, LEVELS, width=4, num_latents=8, num_scales=2, critic_norm="none")
+    augment = AdaptiveAugment(target=-0.2, ramp_images=10_000)
+    objective = NonSaturating(2, penalty=GradientPenalty(), augment=augment)
+    lightning = AdversarialModule(model, objective, partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999)))
+    run = trainer(folder, [*standard_callbacks(3, 0.95), *extra], max_steps=max_steps)
+    checkpoint = folder / "checkpoints" / "last.ckpt" if resume else None
+    run.fit(lightning, datamodule=images(120), ckpt_path=checkpoint, weights_only=True)
     return lightning
 
 

@@ -38,6 +38,8 @@ class DCGAN(AdversarialModel):
         UserError: a size is out of its range, the sides cannot be halved so often, or the data is not made of images.
     """
 
+    takes = frozenset(("images",))
+
     def __init__(
         self,
         shape: Sequence[int],

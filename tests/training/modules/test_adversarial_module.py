@@ -1,5 +1,6 @@
 """How a game is played: who moves when, on what, and in which precision."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,21 @@ import pytorch_lightning as pl
 import torch
 from adversarial_toys import CLASSES, Midway, QuietPair, play, weights
 from torch import Tensor
+from training_toys import standard_callbacks, trainer
 
-from genmodels.objectives import R1, AdaptiveAugment, Adversarial, Hinge, NonSaturating, Wasserstein
+from genmodels.data import DataModule
+from genmodels.models import GAN
+from genmodels.objectives import (
+    R1,
+    AdaptiveAugment,
+    Adversarial,
+    GradientPenalty,
+    Hinge,
+    NonSaturating,
+    Wasserstein,
+)
 from genmodels.objectives.penalty import Critic, Penalty
+from genmodels.training import AdversarialModule
 
 
 def quiet_pair(dtype: torch.dtype = torch.float64) -> QuietPair:
@@ -185,3 +198,20 @@ def test_labels_are_the_batchs_own(tmp_path: Path) -> None:
     assert len(critics) == 60
     assert torch.equal(generators, critics.repeat(2))
     assert len(critics.unique()) == CLASSES
+
+
+def test_a_critic_with_a_gradient_penalty_gets_a_slope_of_one(tmp_path: Path) -> None:
+    """Between data and samples, WGAN-GP on two moons."""
+    torch.manual_seed(0)
+    model = GAN((2,), None, num_latents=2, width=32)
+    data = DataModule("moons", (2,), None, None, root="unused", batch_size=128, validation=2000)
+    optimizer = partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.9))
+    played = AdversarialModule(model, Wasserstein(2, penalty=GradientPenalty()), optimizer)
+    trainer(tmp_path, standard_callbacks(), max_steps=150, limit_val_batches=0).fit(played, datamodule=data)
+    real = next(iter(data.val_dataloader()))[0]
+    fake = model.generate(model.latents(len(real))).detach()
+    between = torch.lerp(fake, real, torch.rand(len(real), 1)).requires_grad_()
+    (slopes,) = torch.autograd.grad(model.discriminator(between).sum(), between)
+    norms = slopes.norm(dim=1)
+    assert norms.mean().item() == pytest.approx(1, abs=0.15)
+    assert norms.std() < 0.3
