@@ -99,7 +99,7 @@ def play_long(
     """A game with all that a run of it has to remember: a DCGAN by Adam, augmented, penalised and averaged."""
     torch.manual_seed(0)
     model = DCGAN(SHAPE, LEVELS, width=4, num_latents=8, num_scales=2, critic_norm="none")
-    augment = AdaptiveAugment(target=-0.2, ramp_images=10_000)
+    augment = AdaptiveAugment(target=-1.1, ramp_images=100_000)
     objective = NonSaturating(2, penalty=GradientPenalty(), augment=augment)
     lightning = AdversarialModule(model, objective, partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999)))
     run = trainer(folder, [*standard_callbacks(3, 0.95), *extra], max_steps=max_steps)

@@ -19,6 +19,9 @@ class AdversarialModule(TrainingModule):
     training mode; for its own update they are fresh. Samples take the labels of the batch. Where gradients are
     accumulated, "batch" means a window of batches: the generator's part of it begins when the critic has moved.
 
+    On several devices losses are means over all of a batch, and so are the signs that an augmentation observes; batch
+    norm has the statistics of each device's share, and its running averages are those of the first.
+
     Logs `critic_loss`, `generator_loss` and `gap`, the mean score of data minus that of samples: for a Wasserstein
     critic the estimate of the distance. With penalties their values too.
     """
