@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from genmodels.models.capabilities import required
 from genmodels.models.contract import AdversarialPair, Model
@@ -39,6 +39,11 @@ class Adversarial(Objective, ABC):
         at_least(1, under="objective.", critic_steps=critic_steps, generator_batch=generator_batch)
         self.critic_steps, self.generator_batch = critic_steps, generator_batch
         self.penalty, self.generator_penalty, self.augment = penalty, generator_penalty, augment
+
+    @property
+    def memory(self) -> dict[str, nn.Module]:
+        parts: dict[str, nn.Module | None] = {"generator_penalty": self.generator_penalty, "augment": self.augment}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @abstractmethod
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:

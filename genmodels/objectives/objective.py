@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from genmodels.models.contract import Model
 
@@ -28,6 +28,11 @@ class Objective(ABC):
 
     module: ClassVar[str] = "genmodels.training.LikelihoodModule"
     target: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def memory(self) -> dict[str, nn.Module]:
+        """By name, its parts that keep something from step to step: they go to the device and into checkpoints."""
+        return {}
 
     @abstractmethod
     def check(self, model: Model) -> None:

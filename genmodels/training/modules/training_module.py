@@ -68,6 +68,7 @@ class TrainingModule(pl.LightningModule, ABC):
     Attributes:
         counted: the part whose updates are the steps of training; the first one unless named.
         steps_taken: updates so far of what is wanted in the end; all that counts, logs, saves or shows steps uses it.
+        memory: parts of the objective, registered so that they move with the module and survive a resumption.
         selection: the figure that selects weights, logged as `val/<name>`, or None.
         averaged: `with module.averaged():` has averaged weights in the model, where the run keeps an average.
         step_metrics: scalars of the latest training step. Callbacks may add theirs; `StepMetrics` logs them.
@@ -93,6 +94,7 @@ class TrainingModule(pl.LightningModule, ABC):
         objective.check(model)
         self.model = model
         self.objective = objective
+        self.memory = nn.ModuleDict(objective.memory)
         self.selection = _selection(objective, model)
         self.rules = rules
         self.step_metrics: dict[str, Tensor] = {}
