@@ -27,6 +27,7 @@ from genmodels.models.contract import (
     Sampler,
     SetStatistics,
     SingleLatent,
+    StyleBased,
     Truncatable,
 )
 
@@ -44,6 +45,7 @@ CAPABILITIES: dict[type, str] = {
     SampledDensity: "a model that draws together with its density",
     SetStatistics: "a model with statistics of the whole set",
     AdversarialPair: "a generator with its critic",
+    StyleBased: "a generator with styles",
     Truncatable: "a model that can be drawn from with truncation",
 }
 """Each capability in a user's words."""

@@ -218,6 +218,16 @@ class AdversarialPair(Sampler, LatentSampler, Protocol):
         """Data as the discriminator sees it. Shapes: [B, *shape] -> the same, floats."""
 
 
+class StyleBased(AdversarialPair, Protocol):
+    """Its generator goes from latents to styles, one for each layer, and from these to images."""
+
+    def styles(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """With gradient. Shapes: z [B, Z] -> [B, L, W]."""
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        """With gradient. Shapes: [B, L, W] -> [B, *shape]."""
+
+
 class Truncatable(Sampler, Protocol):
     """It can draw from the middle of its latents alone: less variety, better looks."""
 
