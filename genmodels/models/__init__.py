@@ -22,6 +22,7 @@ from genmodels.models.flows.nice import NICE
 from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.gans.adversarial_model import AdversarialModel
+from genmodels.models.gans.cyclegan import CycleGAN
 from genmodels.models.gans.dcgan import DCGAN
 from genmodels.models.gans.gan import GAN
 from genmodels.models.gans.stylegan2 import StyleGAN2

@@ -28,6 +28,8 @@ from genmodels.models.contract import (
     SetStatistics,
     SingleLatent,
     StyleBased,
+    Translates,
+    TranslationPair,
     Truncatable,
 )
 
@@ -46,6 +48,8 @@ CAPABILITIES: dict[type, str] = {
     SetStatistics: "a model with statistics of the whole set",
     AdversarialPair: "a generator with its critic",
     StyleBased: "a generator with styles",
+    Translates: "a model that translates between domains",
+    TranslationPair: "generators between two domains with their critics",
     Truncatable: "a model that can be drawn from with truncation",
 }
 """Each capability in a user's words."""

@@ -2,6 +2,7 @@
 
 from genmodels.objectives.adversarial import Adversarial
 from genmodels.objectives.augmentation import Augmentation
+from genmodels.objectives.cycle_consistency import CycleConsistency
 from genmodels.objectives.elbo import ELBO
 from genmodels.objectives.games import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 from genmodels.objectives.iwae import IWAE
