@@ -43,7 +43,8 @@ def _errors(model: Translates, x: Tensor, y: Tensor | None) -> Tensor:
     assert y is not None  # the model needs classes
     errors = []
     for here, label in enumerate(model.domains):
-        there = model.translate(x[y == label], 1 - here)
-        back = model.translate(there, here)
-        errors.append((back.double() - x[y == label].double()).abs().flatten(1).mean(dim=1))
-    return torch.cat(errors)
+        chosen = x[y == label]
+        if len(chosen):
+            back = model.translate(model.translate(chosen, 1 - here), here)
+            errors.append((back.double() - chosen.double()).abs().flatten(1).mean(dim=1))
+    return torch.cat(errors) if errors else torch.zeros(0, dtype=torch.double, device=x.device)

@@ -24,9 +24,8 @@ def first_of_each(domains: tuple[int, int], batches: Iterable[Batch], count: int
             break
     number = min(map(len, found))
     if not number:
-        raise UserError(
-            f"there is nothing to translate: no image of class {domains[0] if not found[0] else domains[1]}"
-        )
+        lacking = domains[1] if found[0] else domains[0]
+        raise UserError(f"there is nothing to translate: no image of class {lacking}")
     first, second = (torch.stack(images[:number]) for images in found)
     return first, second
 

@@ -75,7 +75,8 @@ class Samples(pl.Callback):
             save_grid(self._draw(pl_module), model.levels, path)
 
     def _save_translations(self, trainer: pl.Trainer, model: Translates, levels: int, path: Path) -> None:
-        found = first_of_each(model.domains, trainer.val_dataloaders, max(1, self.n // 6))
+        loader: Any = trainer.val_dataloaders
+        found = first_of_each(model.domains, loader, max(1, self.n // 6))
         first, second = (x.to(trainer.strategy.root_device) for x in found)
         save_grid(there_and_back(model, (first, second)), levels, path, len(first))
 

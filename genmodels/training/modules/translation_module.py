@@ -17,7 +17,7 @@ Parts = dict[str, Tensor]
 class TranslationModule(TrainingModule):
     """Plays the game of `CycleConsistency`: on every batch an update of both generators, then one of both critics.
 
-    A step of training is an update of the generators. Images of a batch that belong to neither domain are not looked
+    A step of training is both. Images of a batch that belong to neither domain are not looked
     at, and a domain that it lacks adds nothing to the losses.
 
     Logs `generator_loss` (of the critics alone), `critic_loss`, and the mean absolute errors `cycle` and `identity` of
@@ -25,7 +25,7 @@ class TranslationModule(TrainingModule):
     """
 
     automatic_optimization = False
-    counted = "generator"
+    counted = "discriminator"  # the second of the two updates: then both parts have taken the step
     objective: CycleConsistency
 
     def __init__(self, *args: Any, **options: Any) -> None:
