@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from genmodels.commands import command, typeable
 from genmodels.errors import UserError
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Model, PixelByPixel, Sampler
+from genmodels.models.contract import Model, PixelByPixel, Sampler, Translates
 from genmodels.progress_bar import progress
 from genmodels.ranges import at_least
 
@@ -36,6 +37,11 @@ def draw(
     Raises:
         UserError: the model cannot sample, draws what is not of its data's kind, or the arguments do not fit it.
     """
+    if offered(setting.model, Translates) is not None:
+        raise UserError(
+            f"{type(setting.model).__name__} translates what it is given and draws nothing by itself: "
+            f"{command('evaluate')} run={typeable(setting.run.folder.path)} metrics=[translations] shows what it makes"
+        )
     sampler = required(setting.model, Sampler, "sampling")
     at_least(1, under="", n=n)
     at_least(0, under="", temperature=temperature)

@@ -27,6 +27,9 @@ from genmodels.models.contract import (
     Sampler,
     SetStatistics,
     SingleLatent,
+    StyleBased,
+    Translates,
+    TranslationPair,
     Truncatable,
 )
 
@@ -44,6 +47,9 @@ CAPABILITIES: dict[type, str] = {
     SampledDensity: "a model that draws together with its density",
     SetStatistics: "a model with statistics of the whole set",
     AdversarialPair: "a generator with its critic",
+    StyleBased: "a generator with styles",
+    Translates: "a model that translates between domains",
+    TranslationPair: "generators between two domains with their critics",
     Truncatable: "a model that can be drawn from with truncation",
 }
 """Each capability in a user's words."""

@@ -218,6 +218,44 @@ class AdversarialPair(Sampler, LatentSampler, Protocol):
         """Data as the discriminator sees it. Shapes: [B, *shape] -> the same, floats."""
 
 
+class StyleBased(AdversarialPair, Protocol):
+    """Its generator goes from latents to styles, one for each layer, and from these to images."""
+
+    def styles(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """With gradient. Shapes: z [B, Z] -> [B, L, W]."""
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        """With gradient. Shapes: [B, L, W] -> [B, *shape]."""
+
+
+class Translates(Protocol):
+    """It maps data of one domain to another and back. Domains are classes of the data.
+
+    Attributes:
+        domains: their labels.
+    """
+
+    domains: tuple[int, int]
+
+    def translate(self, x: Tensor, to: int) -> Tensor:
+        """Data of the other domain as such of domain number `to`, 0 or 1. Shapes: [B, *shape] -> the same."""
+
+
+class TranslationPair(Translates, Protocol):
+    """A generator into each domain and a critic of each; what passes between them are floats, pixels from -1 to 1.
+
+    Attributes:
+        generators: [B, *shape] -> the same.
+        discriminators: [B, *shape] -> scores of any shape, larger for what looks real.
+    """
+
+    generators: nn.ModuleList
+    discriminators: nn.ModuleList
+
+    def floats(self, x: Tensor) -> Tensor:
+        """Data as the networks see it. Shapes: [B, *shape] -> the same."""
+
+
 class Truncatable(Sampler, Protocol):
     """It can draw from the middle of its latents alone: less variety, better looks."""
 

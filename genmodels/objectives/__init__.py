@@ -4,12 +4,14 @@ from genmodels.objectives.ada import AdaptiveAugment
 from genmodels.objectives.adversarial import Adversarial
 from genmodels.objectives.augmentation import Augmentation
 from genmodels.objectives.consistency import Consistency
+from genmodels.objectives.cycle_consistency import CycleConsistency
 from genmodels.objectives.diffaugment import DiffAugment
 from genmodels.objectives.elbo import ELBO
 from genmodels.objectives.games import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 from genmodels.objectives.iwae import IWAE
 from genmodels.objectives.nll import NegativeLogLikelihood
 from genmodels.objectives.objective import Loss, Objective, Selection
+from genmodels.objectives.path_length import PathLength
 from genmodels.objectives.penalties import R1, GradientPenalty, WeightClipping
 from genmodels.objectives.penalty import GeneratorPenalty, Penalty
 from genmodels.objectives.reverse_kl import ReverseKL

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from genmodels.errors import UserError
 from genmodels.models.contract import AdversarialPair
+from genmodels.networks.standing_statistics import has_batch_norm
 from genmodels.objectives.penalty import Critic, Penalty
 from genmodels.ranges import at_least
 
@@ -85,7 +86,7 @@ def _gradient(critic: Critic, x: Tensor) -> Tensor:
 
 
 def _alone(name: str, pair: AdversarialPair) -> None:
-    if pair.mixes_batch:
+    if has_batch_norm(pair.discriminator):  # a minibatch standard deviation is nearly the same for all of a batch
         raise UserError(
             f"objective/penalty={name} needs a critic that scores each image by itself, and {type(pair).__name__}'s "
             "mixes its batch: choose model.critic_norm=none or a model without batch norm in the critic"

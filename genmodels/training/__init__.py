@@ -18,6 +18,7 @@ from genmodels.training.loggers import build_loggers, close_loggers, log_final
 from genmodels.training.modules.adversarial_module import AdversarialModule
 from genmodels.training.modules.likelihood_module import LikelihoodModule
 from genmodels.training.modules.training_module import StepRules, TrainingModule
+from genmodels.training.modules.translation_module import TranslationModule
 from genmodels.training.optimizers import AdamNormGrad, GlowAdamax
 from genmodels.training.quiet import quieten
 from genmodels.training.schedules import constant, cosine, exponential, iwae, linear_warmup, noam

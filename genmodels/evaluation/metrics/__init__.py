@@ -12,6 +12,7 @@ from genmodels.evaluation.metrics.likelihood import Likelihood
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.evaluation.metrics.reconstruction import Reconstruction
 from genmodels.evaluation.metrics.reverse_kl import ReverseKLDivergence
+from genmodels.evaluation.metrics.translations import Translations
 
 METRICS: dict[str, type[Metric]] = {
     metric.name: metric
@@ -26,6 +27,7 @@ METRICS: dict[str, type[Metric]] = {
         AnnealedImportanceSampling,
         Laplace,
         InferenceGaps,
+        Translations,
     )
 }
 """What `metrics=[...]` may name."""

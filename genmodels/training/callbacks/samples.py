@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Density, Model, Sampler
+from genmodels.models.contract import Density, Model, Sampler, Translates
+from genmodels.models.gans.translations import first_of_each, there_and_back
 from genmodels.pictures import is_image, save_densities, save_grid, save_scatter
 from genmodels.randomness import seed_for, seeded
 from genmodels.training.callbacks.forgiving import Forgiving
@@ -24,7 +25,8 @@ class Samples(pl.Callback):
     Averaged weights are used where the run has an `EMA`. Grids for images of 1 or 3 channels; for 2-D vectors a scatter
     plot of 2,000 points and, beside it, the density; nothing for other data. Class-conditional models get the classes
     in turn. Where the objective knows the density to be learned (`log_density`), it and the model's own are shown in
-    place of points.
+    place of points. A model that translates shows what it makes of the first validation images of both domains:
+    rows of images, their translations, and these translated back.
 
     Args:
         n: images in the grid.
@@ -49,7 +51,7 @@ class Samples(pl.Callback):
         path = Path(trainer.default_root_dir) / "samples" / f"step_{step:07d}.png"
         with self._forgiving:
             with torch.no_grad(), pl_module.averaged():
-                self._save(pl_module, path)
+                self._save(trainer, pl_module, path)
             log_picture(trainer, "samples", path, step)
 
     def state_dict(self) -> dict[str, int]:
@@ -58,16 +60,25 @@ class Samples(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self._validations = state_dict["validations"]
 
-    def _save(self, pl_module: Any, path: Path) -> None:
+    def _save(self, trainer: pl.Trainer, pl_module: Any, path: Path) -> None:
         model, target = pl_module.model, pl_module.objective.target
         density = None if model.num_classes else offered(model, Density)
         log_prob = None if density is None else density.log_prob
-        if target is not None and log_prob is not None:
+        translates = offered(model, Translates)
+        if translates is not None:
+            self._save_translations(trainer, translates, model.levels, path)
+        elif target is not None and log_prob is not None:
             save_densities({"target": target, "model": log_prob}, path, pl_module.device)
         elif len(model.shape) == 1:
             save_scatter(self._draw(pl_module), path, log_prob)
         else:
             save_grid(self._draw(pl_module), model.levels, path)
+
+    def _save_translations(self, trainer: pl.Trainer, model: Translates, levels: int, path: Path) -> None:
+        loader: Any = trainer.val_dataloaders
+        found = first_of_each(model.domains, loader, max(1, self.n // 6))
+        first, second = (x.to(trainer.strategy.root_device) for x in found)
+        save_grid(there_and_back(model, (first, second)), levels, path, len(first))
 
     def _draw(self, pl_module: Any) -> Tensor:
         model = pl_module.model
@@ -78,7 +89,9 @@ class Samples(pl.Callback):
 
 
 def _is_drawable(model: Model) -> bool:
-    """Whether it draws, and there is a way to show what it draws."""
+    """Whether it draws or translates, and there is a way to show what it draws."""
+    if offered(model, Translates) is not None:
+        return is_image(model.shape)
     if offered(model, Sampler) is None:
         return False
     return is_image(model.shape) or tuple(model.shape) == (2,)
