@@ -36,6 +36,14 @@ def as_bytes(values: Tensor, levels: int) -> Tensor:
     return (values.float() * (255 / (levels - 1))).round().to(torch.uint8)
 
 
+def class_columns(n: int, num_classes: int) -> int | None:
+    """Columns for `n` images of so many classes in turn: each holds one class, and the grid is about square.
+
+    Returns: None, for the usual columns, where there are no classes or fewer images than classes.
+    """
+    return num_classes * math.ceil(math.sqrt(n) / num_classes) if 0 < num_classes <= n else None
+
+
 def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None = None) -> None:
     """Write images as one PNG, row by row.
 
