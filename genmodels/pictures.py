@@ -24,6 +24,8 @@ _SMALLEST_TILE = 64  # pixels; smaller images are enlarged so that one can see t
 _GAP = 2
 _SIDE = 4.0  # densities on the plane are shown on [-4, 4] x [-4, 4]
 _DENSITY_POINTS = 200
+_MOST_FRAMES, _LARGEST_FRAME = 40, 480  # pixels; a colour GIF then stays below about 6 MB
+_FRAME_MS, _LAST_FRAME_MS = 200, 3000
 
 
 def is_image(shape: Sequence[int]) -> bool:
@@ -69,6 +71,28 @@ def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None
     pixels = grid.permute(1, 2, 0).numpy()
     with replacing(Path(path)) as file:
         Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(file, "PNG")
+
+
+def save_animation(pictures: Sequence[Path], path: str | Path) -> None:
+    """Write pictures, oldest first, as one GIF that repeats, five a second, the last one held for three seconds.
+
+    Of more than 40 so many are taken, evenly, the first and the last among them; larger ones than 480 pixels are
+    shrunk. All are shown in the size of the last, so that some that were drawn otherwise disturb nothing.
+    """
+    last = len(pictures) - 1
+    chosen = sorted({round(i * last / (_MOST_FRAMES - 1)) for i in range(_MOST_FRAMES)})
+    frames = [_frame(pictures[i]) for i in chosen]
+    frames = [frame for frame in frames if frame.size == frames[-1].size]
+    times = [_FRAME_MS] * (len(frames) - 1) + [_LAST_FRAME_MS]
+    with replacing(Path(path)) as file:
+        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+
+
+def _frame(picture: Path) -> Image.Image:
+    with Image.open(picture) as image:
+        frame = image.convert("L" if image.mode == "L" else "RGB")
+    frame.thumbnail((_LARGEST_FRAME, _LARGEST_FRAME), Image.Resampling.BOX)
+    return frame if frame.mode == "L" else frame.quantize(dither=Image.Dither.NONE)
 
 
 def save_scatter(points: Tensor, path: str | Path, log_density: LogDensity | None = None) -> None:
