@@ -22,7 +22,7 @@ LogDensity = Callable[[Tensor], Tensor]  # points [N, 2] -> [N], nats
 
 _SMALLEST_TILE = 64  # pixels; smaller images are enlarged so that one can see them
 _GAP = 2
-_SIDE = 4.0  # densities on the plane are shown on [-4, 4] x [-4, 4]
+_SIDE = 4.0  # the plane is shown on [-4, 4] x [-4, 4]
 _DENSITY_POINTS = 200
 _MOST_FRAMES, _LARGEST_FRAME = 40, 480  # pixels; a colour GIF then stays below about 6 MB
 _FRAME_MS, _LAST_FRAME_MS = 200, 3000
@@ -96,14 +96,18 @@ def _frame(picture: Path) -> Image.Image:
 
 
 def save_scatter(points: Tensor, path: str | Path, log_density: LogDensity | None = None) -> None:
-    """Write points, float [N, 2], as a PNG scatter plot, beside it `log_density`; its folder is created."""
+    """Write points, float [N, 2], as a PNG scatter plot, beside it `log_density`; its folder is created.
+
+    Of the square from -4 to 4, so that plots can be compared; without a density a larger one where points lie beyond.
+    """
     figure = Figure(figsize=(5 if log_density is None else 9, 5), layout="constrained")
     panels = figure.subplots(1, 1 if log_density is None else 2, squeeze=False)[0]
     x, y = points.cpu().numpy().T
     panels[0].scatter(x, y, s=4, alpha=0.5, linewidths=0)
-    panels[0].set_aspect("equal")
+    farthest = points[points.isfinite()].abs().max().item() if points.isfinite().any() else 0.0
+    side = _SIDE if log_density is not None else max(_SIDE, 1.05 * farthest)
+    panels[0].set(xlim=(-side, side), ylim=(-side, side), aspect="equal")
     if log_density is not None:
-        panels[0].set(xlim=(-_SIDE, _SIDE), ylim=(-_SIDE, _SIDE))
         _show_density(panels[1], _on_grid(log_density, points.device))
     save_figure(figure, path)
 
