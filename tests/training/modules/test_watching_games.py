@@ -19,6 +19,7 @@ from genmodels.randomness import seed_for
 from genmodels.training import AdversarialModule, RunProgress, Samples, StepRules, read_checkpoint
 from genmodels.training.position import total_steps
 
+TWO = {"devices": 2, "strategy": "ddp_fork_find_unused_parameters_true"}
 ADAM = partial(torch.optim.Adam, lr=0.01, fused=True)
 
 
@@ -74,7 +75,7 @@ def test_penalties_are_shown_where_there_are_some() -> None:
     assert punished.shown == ["critic_loss", "generator_loss", "gap", "penalty"]
 
 
-@pytest.mark.parametrize("ranks", [{}, {"devices": 2, "strategy": "ddp_fork_find_unused_parameters_true"}], ids=["one", "two"])
+@pytest.mark.parametrize("ranks", [{}, TWO], ids=["one", "two"])
 def test_pictures_are_of_the_averaged_generator_with_its_own_statistics(ranks: dict[str, Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = DCGAN((1, 8, 8), 17, width=4, num_latents=5, num_scales=2)
