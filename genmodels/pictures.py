@@ -22,8 +22,10 @@ LogDensity = Callable[[Tensor], Tensor]  # points [N, 2] -> [N], nats
 
 _SMALLEST_TILE = 64  # pixels; smaller images are enlarged so that one can see them
 _GAP = 2
-_SIDE = 4.0  # densities on the plane are shown on [-4, 4] x [-4, 4]
+_SIDE = 4.0  # the plane is shown on [-4, 4] x [-4, 4]
 _DENSITY_POINTS = 200
+_MOST_FRAMES, _LARGEST_FRAME = 40, 480  # pixels; a colour GIF then stays below about 6 MB
+_FRAME_MS, _LAST_FRAME_MS = 200, 3000
 
 
 def is_image(shape: Sequence[int]) -> bool:
@@ -34,6 +36,14 @@ def is_image(shape: Sequence[int]) -> bool:
 def as_bytes(values: Tensor, levels: int) -> Tensor:
     """Pixel values from 0 to levels - 1, and means between them, as uint8 from 0 to 255: images of 256 levels."""
     return (values.float() * (255 / (levels - 1))).round().to(torch.uint8)
+
+
+def class_columns(n: int, num_classes: int) -> int | None:
+    """Columns for `n` images of so many classes in turn: each holds one class, and the grid is about square.
+
+    Returns: None, for the usual columns, where there are no classes or fewer images than classes.
+    """
+    return num_classes * math.ceil(math.sqrt(n) / num_classes) if 0 < num_classes <= n else None
 
 
 def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None = None) -> None:
@@ -63,15 +73,41 @@ def save_grid(images: Tensor, levels: int, path: str | Path, columns: int | None
         Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(file, "PNG")
 
 
+def save_animation(pictures: Sequence[Path], path: str | Path) -> None:
+    """Write pictures, oldest first, as one GIF that repeats, five a second, the last one held for three seconds.
+
+    Of more than 40 so many are taken, evenly, the first and the last among them; larger ones than 480 pixels are
+    shrunk. All are shown in the size of the last, so that some that were drawn otherwise disturb nothing.
+    """
+    last = len(pictures) - 1
+    chosen = sorted({round(i * last / (_MOST_FRAMES - 1)) for i in range(_MOST_FRAMES)})
+    frames = [_frame(pictures[i]) for i in chosen]
+    frames = [frame for frame in frames if frame.size == frames[-1].size]
+    times = [_FRAME_MS] * (len(frames) - 1) + [_LAST_FRAME_MS]
+    with replacing(Path(path)) as file:
+        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+
+
+def _frame(picture: Path) -> Image.Image:
+    with Image.open(picture) as image:
+        frame = image.convert("L" if image.mode == "L" else "RGB")
+    frame.thumbnail((_LARGEST_FRAME, _LARGEST_FRAME), Image.Resampling.BOX)
+    return frame if frame.mode == "L" else frame.quantize(dither=Image.Dither.NONE)
+
+
 def save_scatter(points: Tensor, path: str | Path, log_density: LogDensity | None = None) -> None:
-    """Write points, float [N, 2], as a PNG scatter plot, beside it `log_density`; its folder is created."""
+    """Write points, float [N, 2], as a PNG scatter plot, beside it `log_density`; its folder is created.
+
+    Of the square from -4 to 4, so that plots can be compared; without a density a larger one where points lie beyond.
+    """
     figure = Figure(figsize=(5 if log_density is None else 9, 5), layout="constrained")
     panels = figure.subplots(1, 1 if log_density is None else 2, squeeze=False)[0]
     x, y = points.cpu().numpy().T
     panels[0].scatter(x, y, s=4, alpha=0.5, linewidths=0)
-    panels[0].set_aspect("equal")
+    farthest = points[points.isfinite()].abs().max().item() if points.isfinite().any() else 0.0
+    side = _SIDE if log_density is not None else max(_SIDE, 1.05 * farthest)
+    panels[0].set(xlim=(-side, side), ylim=(-side, side), aspect="equal")
     if log_density is not None:
-        panels[0].set(xlim=(-_SIDE, _SIDE), ylim=(-_SIDE, _SIDE))
         _show_density(panels[1], _on_grid(log_density, points.device))
     save_figure(figure, path)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genmodels.pictures import save_grid, save_scatter
+from genmodels.pictures import class_columns, save_animation, save_grid, save_scatter
 
 
 def test_grid_places_and_scales_every_image(tmp_path: Path) -> None:
@@ -54,11 +54,65 @@ def test_density_is_shown_beside_the_points_where_it_is(tmp_path: Path) -> None:
 
 
 def test_scatter_shows_where_the_points_are(tmp_path: Path) -> None:
-    """Points on the left half only: the dots stay left of the middle."""
-    points = torch.rand(500, 2) * torch.tensor([1.0, 4.0])
-    points[0] = torch.tensor([4.0, 0.0])
-    save_scatter(points, tmp_path / "scatter.png")
-    picture = np.asarray(Image.open(tmp_path / "scatter.png").convert("RGB")).astype(int)
-    blue = picture[..., 2] - picture[..., 0] > 60
-    middle = picture.shape[1] // 2
-    assert blue[:, :middle].sum() > 50 * blue[:, middle:].sum()
+    """A square from -3 to -1 on the left; half as far out it is half as large, and far out all of it is seen."""
+    corners = torch.cartesian_prod(torch.tensor([-3.0, -1.0]), torch.tensor([-1.0, 1.0]))
+    widths = []
+    for factor in (1.0, 0.5, 100.0):
+        save_scatter(factor * corners, tmp_path / "scatter.png")
+        picture = np.asarray(Image.open(tmp_path / "scatter.png").convert("RGB")).astype(int)
+        columns = np.flatnonzero((picture[..., 2] - picture[..., 0] > 60).any(axis=0))
+        assert columns[-1] < picture.shape[1] // 2 + 20
+        widths.append(columns[-1] - columns[0])
+    assert widths[0] == pytest.approx(2 * widths[1], abs=6)
+    assert widths[2] > widths[0]
+
+
+@pytest.mark.parametrize(
+    ("n", "classes", "columns"),
+    [(64, 10, 10), (64, 3, 9), (64, 64, 64), (64, 1, 8), (16, 10, 10), (9, 10, None), (64, 0, None)],
+)
+def test_a_class_has_a_column_of_its_own(n: int, classes: int, columns: int | None) -> None:
+    assert class_columns(n, classes) == columns
+
+
+def _frames(path: Path) -> list[tuple[np.ndarray, int]]:
+    """Pixels and milliseconds of each."""
+    with Image.open(path) as gif:
+        assert gif.format == "GIF"
+        assert gif.info["loop"] == 0  # for ever
+        found = []
+        for index in range(gif.n_frames):  # type: ignore[attr-defined]
+            gif.seek(index)
+            found.append((np.asarray(gif.convert("RGB")), gif.info["duration"]))
+    return found
+
+
+def test_an_animation_shows_the_pictures_and_holds_the_last(tmp_path: Path) -> None:
+    pictures = [tmp_path / f"{value}.png" for value in (0, 100, 200)]
+    for picture, value in zip(pictures, (0, 100, 200), strict=True):
+        colour = torch.tensor([value, 50, 255 - value], dtype=torch.uint8)
+        save_grid(colour[None, :, None, None].expand(1, 3, 64, 64), 256, picture)
+    save_animation(pictures, tmp_path / "all.gif")
+    frames = _frames(tmp_path / "all.gif")
+    assert [time for _, time in frames] == [200, 200, 3000]
+    for (pixels, _), value in zip(frames, (0, 100, 200), strict=True):
+        assert pixels.shape == (64, 64, 3)
+        assert (abs(pixels.astype(int) - [value, 50, 255 - value]) <= 4).all()
+
+
+def test_an_animation_keeps_its_size(tmp_path: Path) -> None:
+    """Of 100 large pictures 40, from the first to the last; one of another size is left out."""
+    pictures = []
+    for index in range(100):
+        pictures.append(tmp_path / f"{index:03d}.png")
+        size = (960, 480) if index else (480, 480)
+        Image.new("L", size, 2 * index).save(pictures[-1])
+    save_animation(pictures[1:], tmp_path / "most.gif")
+    frames = [pixels for pixels, _ in _frames(tmp_path / "most.gif")]
+    assert len(frames) == 40
+    assert {frame.shape for frame in frames} == {(240, 480, 3)}
+    shades = [frame[0, 0, 0] for frame in frames]
+    assert (shades[0], shades[-1]) == (2, 198)
+    assert (np.diff(shades) >= 4).all()
+    save_animation(pictures[:3], tmp_path / "two.gif")
+    assert [pixels[0, 0, 0] for pixels, _ in _frames(tmp_path / "two.gif")] == [2, 4]

@@ -9,6 +9,7 @@ def sample(
     run: str,
     n: int,
     temperature: float,
+    truncation: float | list[float] | None,
     seed: int,
     labels: int | list[int] | None,
     method: Literal["cached", "naive", "jacobi"],
@@ -22,6 +23,7 @@ def sample(
     plugins: list[str] | str | None,
 ) -> None:
     """The keys of conf/sample.yaml, which says what they mean."""
+    from genmodels.errors import UserError
     from genmodels.evaluation.completion import complete as finish
     from genmodels.evaluation.interpolation import interpolate as walk
     from genmodels.evaluation.sampling import draw
@@ -29,14 +31,16 @@ def sample(
     from genmodels.plugins import allow
     from genmodels.runs.finished_run import load_run
 
+    if truncation is not None and (interpolate or complete is not None):
+        raise UserError(f"truncation={truncation} is of samples: leave it out with interpolate and complete")
     allow(plugins)
     setting = Setting(load_run(run, weights), batch_size, device, seed, data_dir, out)
     if interpolate:
-        paths = walk(setting, n)
+        paths = walk(setting, n, labels)
     elif complete is not None:
         paths = finish(setting, complete, n, temperature, method)
     else:
-        paths = draw(setting, n, temperature, labels, method)
+        paths = draw(setting, n, temperature, labels, method, truncation)
     print("\n".join(map(str, paths)))
 
 

@@ -1,6 +1,6 @@
 """Draw samples from a finished run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from genmodels.errors import UserError
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Model, PixelByPixel, Sampler, Translates
+from genmodels.models.contract import Model, PixelByPixel, Sampler, Translates, Truncatable
+from genmodels.pictures import class_columns
 from genmodels.progress_bar import progress
 from genmodels.ranges import at_least
 
@@ -23,14 +24,17 @@ def draw(
     temperature: float = 1.0,
     labels: int | list[int] | None = None,
     method: Method = "cached",
+    truncation: float | list[float] | None = None,
 ) -> list[Path]:
     """Write `n` samples as a picture and as arrays; the same seed, n and batch size give the same ones.
 
     Args:
         temperature: of the samples; 1 is the model itself.
         labels: class of all samples, or classes that are repeated in turn; None: every class in turn where the model
-            is class-conditional.
+            is class-conditional. Each column of the picture holds one class, unless there are more classes than images.
         method: how a model draws that does so pixel by pixel; others pay no heed.
+        truncation: of the latents, as the model has it. Of a list each value gets a row of the picture and its share
+            of the `n` samples, every row from the same noise: a column shows what truncation does to one latent.
 
     Returns: the files, see `Setting.write`.
 
@@ -42,38 +46,68 @@ def draw(
             f"{type(setting.model).__name__} translates what it is given and draws nothing by itself: "
             f"{command('evaluate')} run={typeable(setting.run.folder.path)} metrics=[translations] shows what it makes"
         )
-    sampler = required(setting.model, Sampler, "sampling")
     at_least(1, under="", n=n)
     at_least(0, under="", temperature=temperature)
-    y = _labels(setting.model, n, labels)
-    with torch.no_grad(), setting.noise("sample"):
-        samples = torch.cat([part.cpu() for part in _parts(setting, sampler, n, y, temperature, method)])
-    return setting.write(samples, y, f"sample_n{n}_t{temperature:g}_seed{setting.seed}")
+    if truncation == []:
+        raise UserError("truncation=[] holds no value: leave it out for samples without truncation")
+    values = truncation if isinstance(truncation, list) else [truncation]
+    each = max(1, n // len(values))
+    classes = classes_in_turn(setting.model, labels)
+    y = labels_in_turn(classes, each)
+    samples = []
+    for value in values:
+        with torch.no_grad(), setting.noise("sample"):
+            samples += [part.cpu() for part in _parts(setting, each, y, temperature, method, value)]
+    name = f"sample_n{each * len(values)}_t{temperature:g}{_of_truncation(values)}_seed{setting.seed}"
+    columns = each if len(values) > 1 else class_columns(each, len(classes))
+    return setting.write(torch.cat(samples), None if y is None else y.repeat(len(values)), name, columns)
+
+
+def classes_in_turn(model: Model, labels: int | list[int] | None) -> list[int]:
+    """The classes that `labels` asks for, by default all; none for a model without classes.
+
+    Raises:
+        UserError: the model has no such classes.
+    """
+    if not model.num_classes:
+        if labels is not None:
+            raise UserError(f"labels={labels}: the model was not trained with classes, so leave labels out")
+        return []
+    chosen = list(range(model.num_classes)) if labels is None else [labels] if isinstance(labels, int) else labels
+    if not chosen or not all(0 <= label < model.num_classes for label in chosen):
+        raise UserError(f"labels={labels} must lie in 0 .. {model.num_classes - 1}")
+    return chosen
+
+
+def labels_in_turn(classes: list[int], n: int) -> Tensor | None:
+    """The classes repeated in turn, [n]; None where there are none."""
+    return torch.tensor(classes)[torch.arange(n) % len(classes)] if classes else None
 
 
 def _parts(
-    setting: Setting, sampler: Sampler, n: int, y: Tensor | None, temperature: float, method: Method
+    setting: Setting, n: int, y: Tensor | None, temperature: float, method: Method, truncation: float | None
 ) -> Iterator[Tensor]:
     by_pixels = offered(setting.model, PixelByPixel)
+    sample = _sampler(setting.model, temperature, truncation)
     starts = range(0, n, setting.batch_size)
     # One bar at a time: over the pixels of a batch, which take long, or over the batches.
     for start in progress(starts, "sampling") if by_pixels is None else starts:
         labels = None if y is None else on(setting.place, y[start : start + setting.batch_size])
         size = min(setting.batch_size, n - start)
         if by_pixels is None:
-            yield sampler.sample(size, labels, temperature=temperature)
+            yield sample(size, labels)
         else:
             bar = partial(progress, description=f"sampling {start + 1} to {start + size} of {n}")
             yield by_pixels.sample(size, labels, temperature, method=method, track=bar)
 
 
-def _labels(model: Model, n: int, labels: int | list[int] | None) -> Tensor | None:
-    classes = model.num_classes
-    if not classes:
-        if labels is not None:
-            raise UserError(f"labels={labels}: the model was not trained with classes, so leave labels out")
-        return None
-    chosen = list(range(classes)) if labels is None else [labels] if isinstance(labels, int) else labels
-    if not chosen or not all(0 <= label < classes for label in chosen):
-        raise UserError(f"labels={labels} must lie in 0 .. {classes - 1}")
-    return torch.tensor(chosen)[torch.arange(n) % len(chosen)]
+def _sampler(model: Model, temperature: float, truncation: float | None) -> Callable[[int, Tensor | None], Tensor]:
+    if truncation is None:
+        return partial(required(model, Sampler, "sampling").sample, temperature=temperature)
+    truncatable = required(model, Truncatable, f"truncation={truncation:g}")
+    return partial(truncatable.sample, temperature=temperature, truncation=truncation)
+
+
+def _of_truncation(values: Sequence[float | None]) -> str:
+    given = [f"{value:g}" for value in values if value is not None]
+    return "_truncation" + "-".join(given) if given else ""

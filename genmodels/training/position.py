@@ -18,9 +18,9 @@ def total_steps(trainer: pl.Trainer) -> int | None:
     """Steps of training when the fit will be over, None if that cannot be told."""
     module, epochs = module_of(trainer), trainer.max_epochs
     limits = [trainer.max_steps] if trainer.max_steps > 0 else []
-    # How many steps a batch makes is only known where Lightning makes them.
-    if epochs not in (None, -1) and module.automatic_optimization:
-        limits.append(epochs * math.ceil(trainer.num_training_batches / module.rules.accumulate_grad_batches))
+    if epochs not in (None, -1):
+        steps = module.steps_in(epochs * _windows_of_an_epoch(trainer))
+        limits += [] if steps is None else [steps]
     return min(limits, default=None)
 
 
@@ -68,5 +68,8 @@ def validation_follows(trainer: pl.Trainer) -> bool:
 def windows_seen(trainer: pl.Trainer) -> int:
     """Windows of accumulated batches before the one that the current training batch belongs to."""
     window = module_of(trainer).rules.accumulate_grad_batches
-    an_epoch = math.ceil(trainer.num_training_batches / window)
-    return trainer.current_epoch * an_epoch + trainer.fit_loop.batch_idx // window
+    return trainer.current_epoch * _windows_of_an_epoch(trainer) + trainer.fit_loop.batch_idx // window
+
+
+def _windows_of_an_epoch(trainer: pl.Trainer) -> int:
+    return math.ceil(trainer.num_training_batches / module_of(trainer).rules.accumulate_grad_batches)

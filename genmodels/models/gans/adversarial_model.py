@@ -102,15 +102,16 @@ class AdversarialModel(CachesInEval, Model):
 
         Args:
             temperature: multiplies z.
-            truncation: numbers of z that lie beyond it are drawn again (Brock et al. 2019, Section 3.1).
+            truncation: numbers of z that lie beyond it are drawn again (Brock et al. 2019, Section 3.1). With the same
+                noise the others are the same for every truncation; uniform ones are all scaled instead, which comes
+                to the same distribution.
+        Raises:
+            UserError: `truncation` is out of its range.
         """
         z = self.latents(n)
         if truncation is not None:
             at_least(1e-3, under="", truncation=truncation)
-            if self.latent == "normal":
-                nn.init.trunc_normal_(z, a=-truncation, b=truncation)
-            else:
-                z = z * min(1.0, truncation)
+            z = _truncated(z, truncation) if self.latent == "normal" else z * min(1.0, truncation)
         if self.num_classes and y is None:
             y = torch.randint(self.num_classes, (n,), device=z.device)
         return self.decode(z * temperature, y)
@@ -149,3 +150,10 @@ class AdversarialModel(CachesInEval, Model):
                 return standing_statistics(self.generator, run, _STANDING_BATCHES)
 
         return self.cached(compute, *self.generator.parameters())
+
+
+def _truncated(z: Tensor, largest: float) -> Tensor:
+    """z, standard normal, with what lies beyond drawn again until nothing does."""
+    while (beyond := z.abs() > largest).any():
+        z = torch.where(beyond, torch.randn_like(z), z)
+    return z

@@ -38,22 +38,26 @@ class Curves(pl.Callback):
 
 
 def draw_curves(series: Series, names: Sequence[str], path: Path) -> None:
-    """Draw training and validation figures of these names, the learning rates and the gradient norms over the steps."""
-    figure = Figure(figsize=(7, 7), layout="constrained")
-    top, middle, bottom = figure.subplots(3, sharex=True, height_ratios=(3, 1, 1))
-    for name in names:
+    """Draw training and validation figures of these names, the learning rates and the gradient norms over the steps.
+
+    Each name has a scale of its own: of two losses that play against each other one may be a hundred times the other.
+    """
+    heights = (3,) if len(names) < 2 else (1.5,) * len(names)
+    figure = Figure(figsize=(7, 1.4 * (sum(heights) + 2)), layout="constrained")
+    *panels, middle, bottom = figure.subplots(len(heights) + 2, sharex=True, height_ratios=(*heights, 1, 1))
+    for name, axes in zip(names, panels, strict=False):
         for logged, style in ((f"train/{name}", "-"), (f"val/{name}", "o-")):
             if logged in series:
-                top.plot(*series[logged], style, label=logged, linewidth=1, markersize=3)
-    top.set_ylabel(names[0] if len(names) == 1 else "")
+                axes.plot(*series[logged], style, label=logged, linewidth=1, markersize=3)
+        axes.set_ylabel(name)
+        if axes.lines:
+            axes.legend()
     for axes, prefix in ((middle, "train/learning_rate"), (bottom, "train/grad_norm")):
         for logged in (name for name in series if name.startswith(prefix)):
             axes.plot(*series[logged], linewidth=1, label=logged)
         axes.set_ylabel(prefix.removeprefix("train/"))
         if len(axes.lines) > 1:
             axes.legend()
-    if top.lines:
-        top.legend()
     if bottom.lines:
         bottom.set_yscale("log")
     bottom.set_xlabel("step")

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from torch import Tensor
 
 from genmodels.training.position import total_steps, validation_follows
 
@@ -30,6 +31,7 @@ class RunProgress(pl.Callback):
         self._first_step = 0
         self._printed = 0.0
         self._shown_step = -1
+        self._latest: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._started = self._printed = time.monotonic()
@@ -42,6 +44,8 @@ class RunProgress(pl.Callback):
             self._bar.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        # Not every batch has every metric: a generator may take a step after several of its critic's only.
+        self._latest |= pl_module.step_metrics
         if self._bar is not None:
             # Reading the metric waits for the device, so not in every step.
             if time.monotonic() - self._printed > 0.2:
@@ -85,7 +89,7 @@ class RunProgress(pl.Callback):
         self._shown_step = pl_module.steps_taken
 
     def _status(self, trainer: pl.Trainer, pl_module: Any) -> list[str]:
-        logged, latest = trainer.callback_metrics, pl_module.step_metrics
+        logged, latest = trainer.callback_metrics, self._latest
         parts = [
             f"{name} {float(latest[f'train/{name}']):.3f}" for name in pl_module.shown if f"train/{name}" in latest
         ]

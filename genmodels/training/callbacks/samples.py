@@ -10,12 +10,13 @@ from torch import Tensor
 from genmodels.models.capabilities import offered, required
 from genmodels.models.contract import Density, Model, Sampler, Translates
 from genmodels.models.gans.translations import first_of_each, there_and_back
-from genmodels.pictures import is_image, save_densities, save_grid, save_scatter
+from genmodels.pictures import class_columns, is_image, save_animation, save_densities, save_grid, save_scatter
 from genmodels.randomness import seed_for, seeded
 from genmodels.training.callbacks.forgiving import Forgiving
 from genmodels.training.loggers import log_picture
 
 _POINTS = 2000
+_FEWEST_FRAMES = 3
 
 
 class Samples(pl.Callback):
@@ -24,22 +25,27 @@ class Samples(pl.Callback):
     The noise is the same every time, so successive pictures show the training alone; random states are put back.
     Averaged weights are used where the run has an `EMA`. Grids for images of 1 or 3 channels; for 2-D vectors a scatter
     plot of 2,000 points and, beside it, the density; nothing for other data. Class-conditional models get the classes
-    in turn. Where the objective knows the density to be learned (`log_density`), it and the model's own are shown in
-    place of points. A model that translates shows what it makes of the first validation images of both domains:
-    rows of images, their translations, and these translated back.
+    in turn, a column each. Where the objective knows the density to be learned (`log_density`), it and the model's own
+    are shown in place of points. A model that translates shows what it makes of the first validation images of both
+    domains: rows of images, their translations, and these translated back.
+
+    At the end the pictures, those from before a resumption too, become one animation, samples/training.gif, if there
+    are three or more.
 
     Args:
         n: images in the grid.
         every: validations between two pictures.
         temperature: of the samples.
         seed: of their noise.
+        gif: whether to draw the animation.
     """
 
-    def __init__(self, n: int = 64, every: int = 1, temperature: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, n: int = 64, every: int = 1, temperature: float = 1.0, seed: int = 0, gif: bool = True) -> None:
         self.n = n
         self.every = every
         self.temperature = temperature
         self.seed = seed
+        self.gif = gif
         self._validations = 0
         self._forgiving = Forgiving("samples")
 
@@ -53,6 +59,13 @@ class Samples(pl.Callback):
             with torch.no_grad(), pl_module.averaged():
                 self._save(trainer, pl_module, path)
             log_picture(trainer, "samples", path, step)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        folder = Path(trainer.default_root_dir) / "samples"
+        pictures = sorted(folder.glob("step_*.png"))
+        if self.gif and trainer.is_global_zero and len(pictures) >= _FEWEST_FRAMES:
+            with self._forgiving:
+                save_animation(pictures, folder / "training.gif")
 
     def state_dict(self) -> dict[str, int]:
         return {"validations": self._validations}
@@ -72,7 +85,7 @@ class Samples(pl.Callback):
         elif len(model.shape) == 1:
             save_scatter(self._draw(pl_module), path, log_prob)
         else:
-            save_grid(self._draw(pl_module), model.levels, path)
+            save_grid(self._draw(pl_module), model.levels, path, class_columns(self.n, model.num_classes))
 
     def _save_translations(self, trainer: pl.Trainer, model: Translates, levels: int, path: Path) -> None:
         loader: Any = trainer.val_dataloaders

@@ -43,6 +43,15 @@ class AdversarialModule(TrainingModule):
         """The model as what it offers here: the objective has checked that it does."""
         return cast(AdversarialPair, self.model)
 
+    @property
+    def shown(self) -> list[str]:
+        """Who is ahead: both losses and the gap, and the penalties that the objective has."""
+        penalties = [name for name in ("penalty", "generator_penalty") if getattr(self.objective, name) is not None]
+        return ["critic_loss", "generator_loss", "gap", *penalties]
+
+    def steps_in(self, windows: int) -> int:
+        return windows // self.objective.critic_steps
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         x, y = batch
         critic_updates = windows_seen(self.trainer)

@@ -129,6 +129,13 @@ class TrainingModule(pl.LightningModule, ABC):
         """Updates of the part that counts: `update` lets Lightning count these alone."""
         return self.trainer.global_step
 
+    def steps_in(self, windows: int) -> int | None:
+        """Steps of training that come of so many windows of accumulated batches; None if that cannot be told.
+
+        A module that makes its steps by hand says so itself.
+        """
+        return windows if self.automatic_optimization else None
+
     def update(self, part: str, *losses: Callable[[], Tensor]) -> Tensor:
         """One step of a part's optimiser, for modules that optimise by hand; returns the mean loss.
 

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import pytorch_lightning as pl
 import torch
 from PIL import Image
@@ -71,6 +72,42 @@ def test_classes_take_turns(tmp_path: Path) -> None:
     model = Labels((1, 8, 8), 17)
     trainer(tmp_path, [Samples(n=6), *standard_callbacks()], max_steps=1).fit(module(model), datamodule=digits())
     assert model.asked.tolist() == [0, 1, 2, 3, 0, 1]
+    width, height = Image.open(next((tmp_path / "samples").iterdir())).size
+    assert (height, width) == (2 * 64 + 2, 4 * 64 + 3 * 2)  # a column each
+
+
+def _shades(folder: Path) -> list[np.ndarray]:
+    """Frames of the run's animation."""
+    with Image.open(folder / "samples" / "training.gif") as gif:
+        found = []
+        for index in range(gif.n_frames):  # type: ignore[attr-defined]
+            gif.seek(index)
+            found.append(np.asarray(gif.convert("L")))
+    return found
+
+
+def test_the_pictures_of_a_run_become_an_animation(tmp_path: Path) -> None:
+    """Those from before a resumption too."""
+    train(tmp_path, max_epochs=2, extra=[Samples(n=4)])
+    assert not (tmp_path / "samples" / "training.gif").exists()  # of two
+    train(tmp_path, resume=True, max_epochs=4, extra=[Samples(n=4)])
+    pictures = sorted((tmp_path / "samples").glob("step_*.png"))
+    assert len(pictures) == 4
+    for frame, picture in zip(_shades(tmp_path), pictures, strict=True):
+        assert (frame == np.asarray(Image.open(picture))).all()
+
+
+def test_no_animation_when_not_wanted(tmp_path: Path) -> None:
+    train(tmp_path, max_epochs=3, extra=[Samples(n=4, gif=False)])
+    assert {path.suffix for path in (tmp_path / "samples").iterdir()} == {".png"}
+
+
+def test_an_animation_that_cannot_be_drawn_ends_no_run(tmp_path: Path) -> None:
+    """A folder lies where it should."""
+    (tmp_path / "samples" / "training.gif").mkdir(parents=True)
+    with pytest.warns(UserWarning, match="samples could not be drawn"):
+        fitted = train(tmp_path, max_epochs=3, extra=[Samples(n=4)])
+    assert fitted.global_step == 12
 
 
 class Looks(pl.Callback):
@@ -103,3 +140,16 @@ def test_curves_show_what_was_logged(tmp_path: Path) -> None:
         pictures[name] = (tmp_path / f"{name}.png").read_bytes()
     assert pictures["base"] == pictures["other"]
     assert len({pictures["base"], pictures["rows"], pictures["less"]}) == 3
+
+
+def test_a_small_loss_is_readable_beside_a_large_one(tmp_path: Path) -> None:
+    """Each fills the height of its own panel."""
+    steps = list(range(1, 51))
+    small, large = ([scale * (-1) ** step for step in steps] for scale in (0.01, 1000.0))
+    draw_curves({"train/small": (steps, small), "train/large": (steps, large)}, ["small", "large"], tmp_path / "a.png")
+    picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).astype(int)
+    blue = (picture[..., 2] - picture[..., 0] > 60).sum(axis=1) > 20  # rows that a zigzag crosses
+    runs = np.flatnonzero(np.diff(np.r_[False, blue, False].astype(int))).reshape(-1, 2)
+    heights = [end - start for start, end in runs if end - start > 50]
+    assert len(heights) == 2
+    assert heights[0] == pytest.approx(heights[1], rel=0.1)
