@@ -56,16 +56,20 @@ class Moments:
 
 
 def frechet_distance(first: Moments, second: Moments) -> float:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), with (C1 C2)^(1/2) by way of the symmetric C1^(1/2) C2 C1^(1/2).
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), where tr (C1 C2)^(1/2) is the sum of the singular values of R1 R2.
 
-    That form needs no complex numbers and takes singular covariances, as there are with fewer examples than features.
+    R are the symmetric roots. That form needs no complex numbers and takes singular covariances, as there are with
+    fewer examples than features.
     """
     (mean1, covariance1), (mean2, covariance2) = first.mean_and_covariance(), second.mean_and_covariance()
-    values, vectors = torch.linalg.eigh(covariance1)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ covariance2 @ root).clamp(min=0).sqrt().sum()
+    cross = torch.linalg.svdvals(_root(covariance1) @ _root(covariance2)).sum()
     distance = (mean1 - mean2).square().sum() + covariance1.trace() + covariance2.trace() - 2 * cross
     return max(0.0, float(distance))  # below only by rounding
+
+
+def _root(covariance: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
 def real_against_real(features: Tensor, size: int, seed: int = 0) -> float:

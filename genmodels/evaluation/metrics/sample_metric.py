@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.evaluation.metrics.metric import Metric, Trained
-from genmodels.models.contract import Model, Sampler
-from genmodels.objectives import Objective
+from genmodels.models.contract import Sampler
 
 
 class SampleMetric(Metric):
@@ -19,10 +18,6 @@ class SampleMetric(Metric):
 
     is_cheap = False
     needs = (Sampler,)
-
-    def applies(self, model: Model, objective: Objective) -> bool:
-        """Not where the model was fitted to a density: there is no data then."""
-        return objective.target is None and super().applies(model, objective)
 
     def check(self, trained: Trained) -> None:
         trained.feature_sets  # noqa: B018  # raises where there are no such features
