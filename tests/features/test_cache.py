@@ -27,9 +27,8 @@ class NotKept(Counting):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "genmodels" / "features"
+def folder(empty_caches: Path) -> Path:
+    return empty_caches / "genmodels" / "features"
 
 
 def extractor(kind: type[Counting] = Counting, seed: int = 0) -> Counting:

@@ -39,10 +39,9 @@ class Network(torch.nn.Module):
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def hub(empty_caches: Path) -> Path:
     """Torch hub's folder of checkpoints, empty."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    folder = tmp_path / "hub" / "checkpoints"
+    folder = empty_caches / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     return folder
 

@@ -51,7 +51,7 @@ class FeatureSets:
         """Of the samples.
 
         Raises:
-            UserError: they have diverged.
+            UserError: some have diverged.
         """
         features, logits, first = [], [], []
         kept = 0
@@ -62,9 +62,13 @@ class FeatureSets:
                 logits.append(classes.cpu())
             first.append(x[: SHOWN - kept].cpu())
             kept += len(first[-1])
-        if not torch.cat(features).isfinite().all():
-            raise UserError("the samples or their features are not all finite: the weights have diverged")
-        return Drawn(torch.cat(features), torch.cat(logits) if logits else None, torch.cat(first))
+        every = torch.cat(features)
+        if diverged := int((~every.isfinite().all(dim=1)).sum()):
+            raise UserError(
+                f"{diverged:,} of {len(every):,} samples or their features are not finite, so there is no figure of "
+                "them: the model needs more training"
+            )
+        return Drawn(every, torch.cat(logits) if logits else None, torch.cat(first))
 
     @cached_property
     def real(self) -> Tensor:

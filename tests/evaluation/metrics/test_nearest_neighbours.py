@@ -55,6 +55,7 @@ def test_the_error_is_the_spread_of_repeats() -> None:
     assert float(errors.mean() / spread) == pytest.approx(1, abs=0.25)
 
 
+@pytest.mark.usefixtures("empty_caches")
 def test_the_picture_has_neighbours_below_samples(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     training = torch.randint(17, (40, 1, 8, 8), generator=generator, dtype=torch.uint8)
