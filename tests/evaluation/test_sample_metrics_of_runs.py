@@ -91,7 +91,7 @@ def test_vectors_are_their_own_features(run: Run, trained: Callable[..., Path], 
         f"test/{name}_vectors N=50" for name in ("frechet", "kid", "precision", "nearest_neighbours")
     }
     refused = run(f"run={folder}", "metrics=[inception_score]", "num_samples=50")
-    assert refused.mistake == "metrics=[inception_score] does not apply to Flow"
+    assert refused.mistake == "metrics=[inception_score] does not apply to NICE"
     assert not list(empty_caches.rglob("*.safetensors"))
 
 
