@@ -92,7 +92,8 @@ class Trained:
             size = min(self.batch_size, self.num_samples - start)
             labels = torch.arange(start, start + size, device=self.device) % max(1, self.model.num_classes)
             with torch.no_grad(), seeded(seed_for("samples", self.seed, start), self.device):
-                yield sampler.sample(size, labels if self.model.num_classes else None)
+                x = sampler.sample(size, labels if self.model.num_classes else None)
+            yield x  # out here, or the caller would draw from our generators
 
     @cached_property
     def feature_sets(self) -> FeatureSets:

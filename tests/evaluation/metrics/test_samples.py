@@ -33,6 +33,12 @@ def test_samples_are_a_function_of_the_seed_and_leave_the_callers_state() -> Non
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
+    drawing = asked(model, points(10), num_samples=30, batch_size=8).samples()
+    next(drawing)
+    assert torch.equal(torch.rand(3), expected)
+    next(drawing)
+    assert torch.is_grad_enabled()
+    torch.manual_seed(5)
     one, same, other = (
         torch.cat(list(asked(model, points(10), num_samples=30, batch_size=8, seed=seed).samples()))
         for seed in (1, 1, 2)
