@@ -25,7 +25,7 @@ from genmodels.progress_bar import progress
 from genmodels.randomness import generator_for
 
 SETS = {"grey": ("mnist", "fashion_mnist"), "colour": ("cifar10",)}
-EPOCHS = {"grey": 4, "colour": 8}
+EPOCHS = {"grey": 2, "colour": 8}
 BATCH, RATE = 128, 4e-3
 
 
