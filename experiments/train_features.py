@@ -71,10 +71,9 @@ def main(kind: str, folder: Path, out: Path, epochs: int) -> None:
     names = SETS[kind]
     x, y = read(names, folder, "train")
     network = train(x, y, 10 * len(names), epochs, Augmentation(flip=True, shift=0.1) if kind == "colour" else None)
-    for name, (offset, images, labels) in {
-        name: (10 * i, *read([name], folder, "test")) for i, name in enumerate(names)
-    }.items():
-        print(f"{name}: test accuracy {accuracy(network, images, labels + offset):.4f}")
+    for position, name in enumerate(names):
+        images, labels = read([name], folder, "test")
+        print(f"{name}: test accuracy {accuracy(network, images, labels + 10 * position):.4f}")
     with replacing(out) as file:
         file.write(save({key: value.contiguous() for key, value in network.state_dict().items()}))
     print(f"written to {out}, fingerprint {network.fingerprint}")
