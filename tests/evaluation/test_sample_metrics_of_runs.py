@@ -57,7 +57,7 @@ def test_a_flow_a_vae_an_autoregressive_model_and_a_gan(model: str, run: Run, tr
     assert found["test/fid_small N=60"]["mean"] > found["test/fid_small N=60"]["parts"]["real against real, 60 each"][0]
     assert "test/kid_small" in done.out
     assert "(estimate, 60 samples, 250 real, features small " in done.out
-    assert (folder / "samples" / "nearest_neighbours.png").exists()
+    assert (folder / "samples" / "nearest_neighbours_small.png").exists()
 
 
 def test_numbers_of_samples_and_splits_stand_side_by_side(

@@ -36,6 +36,8 @@ def test_the_fingerprint_is_a_function_of_the_weights() -> None:
     one, other = SmallFeatures.pretrained(1), SmallFeatures.pretrained(1)
     assert one.fingerprint == other.fingerprint != SmallFeatures.pretrained(3).fingerprint
     assert len(one.fingerprint) == 12
+    # New weights are new features, whose figures compare with none of before: never by accident.
+    assert (one.fingerprint, SmallFeatures.pretrained(3).fingerprint) == ("27454e4a17f4", "eeaa593bc283")
     with torch.no_grad():
         next(other.parameters()).view(-1)[0] += 1e-3
     assert one.fingerprint != other.fingerprint
@@ -71,7 +73,7 @@ def test_a_file_of_a_users_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "first", "least"), [("mnist", 0, 0.98), ("fashion_mnist", 10, 0.87), ("cifar10", 0, 0.73)]
+    ("data", "first", "least"), [("mnist", 0, 0.97), ("fashion_mnist", 10, 0.87), ("cifar10", 0, 0.73)]
 )
 def test_accuracy_on_real_test_images(data: str, first: int, least: float, real_data: Path) -> None:
     x, y = source_for(Options(data, real_data)).read("test")[torch.arange(2000)]

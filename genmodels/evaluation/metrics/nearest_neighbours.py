@@ -70,6 +70,6 @@ def _pictures(trained: Trained, sets: FeatureSets, rows: torch.Tensor) -> tuple[
     columns = min(_COLUMNS, len(samples))
     pairs = zip(samples.split(columns), neighbours.split(columns), strict=True)
     tiles = [row for pair in pairs for row in pair if len(row) == columns]
-    path = trained.picture("nearest_neighbours")
+    path = trained.picture(sets.extractor.figure_name("nearest_neighbours"))
     save_grid(torch.cat(tiles), levels, path, columns)
     return (str(path),)

@@ -65,7 +65,7 @@ def test_the_picture_has_neighbours_below_samples(tmp_path: Path) -> None:
     trained = asked(model, real, training, folder=tmp_path, num_samples=14, batch_size=6, features="small")
     figure = NearestNeighbours().measure(trained)
     assert figure.mean == pytest.approx(0, abs=1e-4)
-    assert figure.pictures == (str(tmp_path / "nearest_neighbours.png"),)
+    assert figure.pictures == (str(tmp_path / "nearest_neighbours_small.png"),)
     picture = np.asarray(Image.open(figure.pictures[0]))
     tile = 66
     assert picture.shape == (2 * tile - 2, 10 * tile - 2)  # a row that is not full is left out
