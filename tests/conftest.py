@@ -30,6 +30,15 @@ def real_data() -> Path:
     return _unpacked(unpacker) if unpacker.exists() else folder
 
 
+@pytest.fixture
+def empty_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder, with no features and no weights of torch.hub in it."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    return folder
+
+
 def _unpacked(unpacker: Path) -> Path:
     target = Path(tempfile.gettempdir()) / f"genmodels-data-{os.getuid()}"
     done = target / ".unpacked"

@@ -68,6 +68,7 @@ RANGES = {
     "temperature": FROM_ZERO,
     "importance_samples": COUNT,
     "annealing_steps": COUNT,
+    "num_samples": COUNT,
     "max_images": COUNT,
     "batch_size": COUNT,
     "labels": FROM_ZERO,

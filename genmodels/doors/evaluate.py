@@ -13,6 +13,8 @@ def evaluate(
     importance_samples: int,
     annealing_steps: int,
     max_images: int | None,
+    features: str,
+    num_samples: int,
     batch_size: int,
     weights: Literal["best", "last"],
     device: str,
@@ -29,7 +31,7 @@ def evaluate(
     allow(plugins)
     loaded = load_run(run, weights)
     setting = Setting(loaded, batch_size, device, seed, data_dir)
-    figures = score(setting, split, metrics, importance_samples, max_images, annealing_steps)
+    figures = score(setting, split, metrics, importance_samples, max_images, annealing_steps, features, num_samples)
     if not figures:
         raise UserError(f"no metric applies to {type(loaded.model).__name__} unasked: name some, metrics=[...]")
     print("\n".join(in_words(name, figure, loaded) for name, figure in figures.items()))

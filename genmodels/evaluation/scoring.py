@@ -23,6 +23,8 @@ def score(
     importance_samples: int = 1,
     max_images: int | None = None,
     annealing_steps: int = 1000,
+    features: str = "auto",
+    num_samples: int = 10_000,
 ) -> dict[str, Figure]:
     """Measure `metrics` on a split; nothing is written.
 
@@ -32,6 +34,8 @@ def score(
         importance_samples: K; an exact model needs and takes 1.
         max_images: measure on so many only.
         annealing_steps: temperatures of annealed importance sampling.
+        features: in which samples are compared with data, see `genmodels.features.chosen_features`.
+        num_samples: to draw for figures of samples.
 
     Returns: the figures by full name, "test/bits_per_dim".
 
@@ -39,6 +43,7 @@ def score(
         UserError: a metric that is asked for does not exist or does not apply.
     """
     at_least(1, under="", importance_samples=importance_samples, max_images=max_images, annealing_steps=annealing_steps)
+    at_least(1, under="", num_samples=num_samples)
     objective: Objective = build(setting.run.config["objective"], "objective")
     chosen = chosen_metrics(metrics, setting.model, objective)
     trained = Trained(
@@ -53,7 +58,11 @@ def score(
         annealing_steps=annealing_steps,
         batch_size=setting.batch_size,
         seed=setting.seed,
+        features=features,
+        num_samples=num_samples,
     )
+    for metric in chosen:
+        metric.check(trained)
     figures = {}
     for metric in chosen:
         figure = metric.measure(trained)
@@ -123,6 +132,10 @@ def in_words(name: str, figure: Figure, run: Run) -> str:
     samples = figure.protocol.get("importance_samples")
     terms = [figure.kind, *([f"K={samples}"] if samples and figure.kind == "bound" else [])]
     terms.append(f"{figure.num_examples:,} {figure.counted}")
+    if "num_real" in figure.protocol:
+        terms.append(f"{figure.protocol['num_real']:,} real")
+    if "features" in figure.protocol:
+        terms.append(f"features {figure.protocol['features']} {figure.protocol['features_sha256']}")
     if "likelihood" in figure.protocol:
         terms.append(f"likelihood {figure.protocol['likelihood']}")
     whole = _with_error(figure.mean, figure.standard_error)
@@ -139,13 +152,15 @@ def _with_error(mean: float, error: float | None) -> str:
 def _key(name: str, entry: dict[str, Any]) -> str:
     """What sets figures of one run apart: "test/bits_per_dim K=16", "... K=16 first 500", "... K=1 last.ckpt".
 
-    T is the number of temperatures.
+    T is the number of temperatures, N that of samples: "test/fid N=10000".
     """
     parts = [name]
     if "importance_samples" in entry["protocol"]:
         parts.append(f"K={entry['protocol']['importance_samples']}")
     if "annealing_steps" in entry["protocol"]:
         parts.append(f"T={entry['protocol']['annealing_steps']}")
+    if "num_samples" in entry["protocol"]:
+        parts.append(f"N={entry['protocol']['num_samples']}")
     if entry["max_examples"] is not None:
         parts.append(f"first {entry['max_examples']}")
     if entry["checkpoint"] != "best.ckpt":

@@ -24,8 +24,8 @@ def standing_statistics(module: nn.Module, run: Callable[[nn.Module], object], b
     Running averages lag behind the weights that are trained, and belong to none at all where the weights have been
     averaged, nor do the singular vectors that training has iterated; these belong to the weights as they are. They are
     the "standing statistics" of Brock et al. 2019 (appendix on experimental details; recalled), as
-    `utils.accumulate_standing_stats` of Brock's PyTorch code takes them: the variances too are averaged over batches, and
-    how the means differ between batches is left out. Its spectral norms iterate once more in evaluation too.
+    `utils.accumulate_standing_stats` of Brock's PyTorch code takes them: the variances too are averaged over batches,
+    and how the means differ between batches is left out. Its spectral norms iterate once more in evaluation too.
 
     Args:
         module: left as it is.

@@ -3,17 +3,22 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
+from torch import Tensor
 
 from genmodels.errors import UserError
+from genmodels.evaluation.metrics.feature_sets import FeatureSets
 from genmodels.evaluation.metrics.figure import Figure
-from genmodels.models.capabilities import offered
-from genmodels.models.contract import Batch, Model
+from genmodels.features import FeatureExtractor, chosen_features
+from genmodels.models.capabilities import offered, required
+from genmodels.models.contract import Batch, Model, Sampler
 from genmodels.objectives import Objective
 from genmodels.progress_bar import progress
+from genmodels.randomness import seed_for, seeded
 
 Split = Literal["test", "val", "train"]
 
@@ -34,6 +39,8 @@ class Trained:
         training_batches: as `batches`, of the whole training split in its own order, whatever `split` is.
         picture: (name) -> where a picture of that name belongs.
         annealing_steps: temperatures between prior and posterior, of figures by annealed importance sampling.
+        features: in which samples are compared with data, see `chosen_features`; or an extractor.
+        num_samples: to draw from the model for figures of its samples.
     """
 
     model: Model
@@ -47,6 +54,8 @@ class Trained:
     training_batches: Callable[[int], Iterable[Batch]] = lambda _: ()
     picture: Callable[[str], Path] = Path
     annealing_steps: int = 1000
+    features: str | FeatureExtractor = "auto"
+    num_samples: int = 10_000
 
     @property
     def device(self) -> torch.device:
@@ -69,6 +78,42 @@ class Trained:
             seen += keep
         if not seen:
             raise UserError(f"there is nothing to measure: the {self.split} split is empty")
+
+    def samples(self) -> Iterator[Tensor]:
+        """`num_samples` draws from the model in batches, with every class in turn where it is class-conditional.
+
+        The noise of a batch is a function of the seed and the position of the batch.
+
+        Raises:
+            UserError: it cannot sample.
+        """
+        sampler = required(self.model, Sampler, "metrics of samples")
+        for start in progress(range(0, self.num_samples, self.batch_size), f"drawing {self.num_samples:,} samples"):
+            size = min(self.batch_size, self.num_samples - start)
+            labels = torch.arange(start, start + size, device=self.device) % max(1, self.model.num_classes)
+            with torch.no_grad(), seeded(seed_for("samples", self.seed, start), self.device):
+                x = sampler.sample(size, labels if self.model.num_classes else None)
+            yield x  # out here, or the caller would draw from our generators
+
+    @cached_property
+    def feature_sets(self) -> FeatureSets:
+        """Of samples and data, taken once for all metrics.
+
+        Raises:
+            UserError: there are no such features as are asked for.
+        """
+        chosen = self.features
+        if isinstance(chosen, str):
+            chosen = chosen_features(chosen, self.model.shape, self.model.levels)
+        training = replace(self, split="train", max_examples=None)
+        return FeatureSets(
+            chosen.to(self.device), self.model.levels, self.device, self.samples, self._inputs, training._inputs
+        )
+
+    def _inputs(self) -> Iterator[Tensor]:
+        """The x of all batches that are to be measured, of the training split in the set's own order and no less."""
+        ordered = replace(self, batches=self.training_batches) if self.split == "train" else self
+        return (x for x, _ in ordered.examples())
 
     def first(self, count: int) -> Batch:
         """The first examples that are to be measured, together: `count` of them, or as many as there are."""
@@ -93,6 +138,13 @@ class Metric(ABC):
     def applies(self, model: Model, objective: Objective) -> bool:
         """Whether there is an answer for such a model."""
         return all(offered(model, capability) is not None for capability in self.needs)
+
+    def check(self, trained: Trained) -> None:  # noqa: B027  # most metrics need nothing
+        """Say what can be known to be wrong before anything is measured.
+
+        Raises:
+            UserError: something is.
+        """
 
     @abstractmethod
     def measure(self, trained: Trained) -> Figure:
