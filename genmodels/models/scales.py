@@ -1,4 +1,4 @@
-"""How often a multi-scale flow halves its images: checked, or chosen from the data."""
+"""How often a multi-scale model halves its images: checked, or chosen from the data."""
 
 from collections.abc import Sequence
 
