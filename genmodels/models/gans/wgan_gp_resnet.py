@@ -10,7 +10,7 @@ from genmodels.models.gans.resnet_nets import (
     halvings_of_critic,
     initialize_xavier,
 )
-from genmodels.models.scales import scales_for
+from genmodels.models.scales import doublings_for
 from genmodels.networks.spectral import normalize_spectrally
 from genmodels.ranges import at_least
 
@@ -48,7 +48,7 @@ class WGANGPResNet(AdversarialModel):
     ) -> None:
         at_least(1, width=width, num_latents=num_latents, num_scales=num_scales)
         image_shape("wgan_gp_resnet", shape)
-        scales = scales_of(shape, num_scales, "wgan_gp_resnet")
+        scales = doublings_for("wgan_gp_resnet", shape, num_scales)
         generator = ResNetGenerator(num_latents, shape, width, scales)
         discriminator = ResNetDiscriminator(shape, width, halvings_of_critic(scales), pool="mean")
         initialize_xavier(generator, discriminator)
