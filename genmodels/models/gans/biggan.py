@@ -118,10 +118,9 @@ class _Generator(ResNetGenerator):
             if not num_classes:
                 return nn.BatchNorm2d(channels)
             if shared_dimension is None:
-                gain, bias = (nn.Embedding(num_classes, channels) for _ in range(2))
-                return ConditionalBatchNorm2d(channels, gain, bias)
-            gain, bias = (nn.Linear(shared_dimension + part, channels, bias=False) for _ in range(2))
-            return ConditionalBatchNorm2d(channels, gain, bias)
+                return ConditionalBatchNorm2d(channels, *(nn.Embedding(num_classes, channels) for _ in range(2)))
+            matrices = (nn.Linear(shared_dimension + part, channels, bias=False) for _ in range(2))
+            return ConditionalBatchNorm2d(channels, *matrices)
 
         super().__init__(part or num_latents, shape, width, num_scales, norm, bool(num_classes))
         self.part = part

@@ -158,4 +158,5 @@ def initialize_xavier(*networks: ResNetGenerator | ResNetDiscriminator) -> None:
         for part in network.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(part.weight, gain=math.sqrt(2) if part in inner else 1.0)
+                assert part.bias is not None
                 nn.init.zeros_(part.bias)
