@@ -5,16 +5,19 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 State = dict[str, Tensor]
 
 
-def converged(discriminator: nn.Module, *batch: Tensor) -> None:
+def converged(network: nn.Module) -> None:
     """Run the power iterations until they have the singular values of the weights as they are."""
-    discriminator.train()
-    for _ in range(2000):
-        discriminator(*batch)
-    discriminator.eval()
+    network.train()
+    for part in network.modules():
+        if is_parametrized(part):
+            for _ in range(2000):
+                part.weight  # noqa: B018
+    network.eval()
 
 
 def weight(w: State, name: str) -> Tensor:

@@ -45,7 +45,7 @@ def test_generator(y: Tensor | None) -> None:
 def test_critic(y: Tensor | None) -> None:
     """`SNResNetProjectionDiscriminator`, its sum over pixels, and a bias; each weight over its singular value."""
     model, x = _model(conditional=y is not None), images(SHAPE, LEVELS, count=3) / 127.5 - 1
-    converged(model.discriminator, x.double(), *([] if y is None else [y]))
+    converged(model.discriminator)
     w = model.discriminator.state_dict()
     features = critic_features(w, x.double(), halvings=2, blocks=4).sum(dim=(2, 3))
     expected = linear(w, "linear", features)[:, 0]
