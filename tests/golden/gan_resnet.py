@@ -15,7 +15,7 @@ def converged(network: nn.Module) -> None:
     network.train()
     for part in network.modules():
         if is_parametrized(part):
-            for _ in range(2000):
+            for _ in range(400):
                 part.weight  # noqa: B018
     network.eval()
 

@@ -25,7 +25,11 @@ ON_CPU = {"iaf", "made", "maf", "maf_mog", "nice", "nice_small"}
 
 CANNOT = {
     **{(name, (3, 33, 33)): "even width, not 33" for name in ("flowpp", "flowpp_small")},
-    **{(name, (3, 33, 33)): "33x33 cannot be halved" for name in ("glow", "glow_small")},
+    **{
+        (f"{name}{end}", (3, 33, 33)): "33x33 cannot be halved"
+        for name in ("glow", "dcgan", "wgan_gp_resnet", "sngan", "biggan")
+        for end in ("", "_small")
+    },
     **{(f"multiscale_pixelcnn{end}", (3, 33, 33)): "33 is odd" for end in ("", "_small")},
     **{
         (f"made_image{end}", (3, side, side)): "made_image would have .* weights"
@@ -94,6 +98,12 @@ def test_a_model_takes_the_vectors_that_it_says_it_takes(name: str) -> None:
         ("pixelcnnpp", "image_folder data.size=50", {"num_halvings": 1}),
         ("pixelcnnpp", "image_folder data.size=33", {"num_halvings": 0}),
         ("gpt", "mnist", {}),
+        ("dcgan", "cifar10", {"num_scales": 3}),
+        ("dcgan", "celeba", {"num_scales": 4}),
+        ("sngan", "cifar10", {"num_scales": 3}),
+        ("sngan", "mnist", {"num_scales": 2}),
+        ("biggan", "digits", {"num_scales": 1}),
+        ("wgan_gp_resnet", "image_folder data.size=50", {"num_scales": 1}),
     ],
 )
 def test_what_is_chosen_is_the_papers_where_that_fits(name: str, data: str, chosen: dict[str, Any]) -> None:
