@@ -55,6 +55,16 @@ class BareProducts(nn.Module):
         """Gradients for all inputs and weights."""
         return torch.autograd.grad(self(), self.inputs, self.output_gradients)
 
+    def twice_backward(self) -> tuple[Tensor, ...]:
+        """Gradients of a penalty on the gradient of the first arguments, by the latter's own: weights and what comes.
+
+        What stands between the calls is taken to be piecewise linear, so that the first arguments get none.
+        """
+        first = [args[0] for _, args, _ in self.calls]
+        slopes = [gradient.requires_grad_() for gradient in self.output_gradients]
+        gradients = torch.autograd.grad(self(), first, slopes, create_graph=True)
+        return torch.autograd.grad(gradients, [*slopes, *(args[1] for _, args, _ in self.calls)], first)
+
 
 class _Recorder(TorchFunctionMode):
     def __init__(self) -> None:

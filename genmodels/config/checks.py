@@ -27,8 +27,9 @@ class Published:
     """The figure that an experiment reproduces, as its source gives it.
 
     Attributes:
-        metric: the figure's name: bits_per_dim; nll (nats of a vector or image, lower is better); one of its own where
-            it is measured in a way that ours do not compare with, such as log_likelihood_logit_space.
+        metric: the figure's name: bits_per_dim; nll (nats of a vector or image, lower is better); fid and
+            inception_score, of which the protocol says more than the name; one of its own where it is measured in a
+            way that ours do not compare with, such as log_likelihood_logit_space.
         value: the figure.
         source: paper and table, or the code's README; what was done to the figure, if anything (sign turned).
         status: confirmed (read in the paper, in its code, or in a published table that cites it), second_hand (in

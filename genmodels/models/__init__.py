@@ -22,10 +22,14 @@ from genmodels.models.flows.nice import NICE
 from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.gans.adversarial_model import AdversarialModel
+from genmodels.models.gans.biggan import BigGAN
 from genmodels.models.gans.cyclegan import CycleGAN
 from genmodels.models.gans.dcgan import DCGAN
 from genmodels.models.gans.gan import GAN
+from genmodels.models.gans.sngan import SNGAN
 from genmodels.models.gans.stylegan2 import StyleGAN2
+from genmodels.models.gans.wgan import WGAN
+from genmodels.models.gans.wgan_gp_resnet import WGANGPResNet
 from genmodels.models.terms import Gradient, Terms
 from genmodels.models.vaes.amortized_posterior import PlanarPosterior, RadialPosterior
 from genmodels.models.vaes.conv_networks import ConvNetworks

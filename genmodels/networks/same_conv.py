@@ -38,7 +38,7 @@ class SameConv2d(WeightNormalized):
         size = self.weight.shape[2]
         if self.stride == 1:
             return F.conv2d(x, self.kernel(), self.bias, padding=size // 2)
-        (above, below), (left, right) = (_missing(n, size, self.stride) for n in x.shape[2:])
+        (above, below), (left, right) = (zeros_around(n, size, self.stride) for n in x.shape[2:])
         return F.conv2d(F.pad(x, (left, right, above, below)), self.kernel(), self.bias, self.stride)
 
 
@@ -64,7 +64,7 @@ class DoublingConv2d(WeightNormalized):
 
     def _spread(self, x: Tensor, size: Size) -> Tensor:
         height, width = size
-        above, left = (_missing(n, self.weight.shape[2], 2)[0] for n in size)
+        above, left = (zeros_around(n, self.weight.shape[2], 2)[0] for n in size)
         kernel = self.kernel().transpose(0, 1)
         out = F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=(above, left))
         return out[:, :, :height, :width]
@@ -95,7 +95,7 @@ def halved(size: Size) -> Size:
     return (height + 1) // 2, (width + 1) // 2
 
 
-def _missing(length: int, kernel_size: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after, for ceil(length / stride) windows."""
+def zeros_around(length: int, kernel_size: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after, for ceil(length / stride) windows, as TensorFlow's "SAME" has them."""
     missing = max(0, (-(-length // stride) - 1) * stride + kernel_size - length)
     return missing // 2, missing - missing // 2

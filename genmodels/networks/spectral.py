@@ -1,25 +1,24 @@
-"""Spectral normalisation as a choice of a network."""
+"""Spectral normalisation of a network."""
 
 from collections.abc import Iterator
-from typing import TypeVar
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm, spectral_norm
 from torch.nn.utils.parametrize import ParametrizationList
 
-Layer = TypeVar("Layer", bound=nn.Module)
+PRODUCTS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
 
 
-def spectrally_normalized(layer: Layer, wanted: bool = True) -> Layer:
-    """`layer` with its weight divided by its largest singular value, where that is wanted (Miyato et al. 2018).
+def normalize_spectrally(network: nn.Module, layers: tuple[type[nn.Module], ...] = PRODUCTS) -> None:
+    """Divide the weight of every such layer by its largest singular value (Miyato et al. 2018), in place.
 
     The singular value is that of the weight as a matrix [out, in * kernel], as in the official code, not of the
-    convolution as an operator. One power iteration in every training forward pass, none in evaluation; torch begins
-    with fifteen, so that the first step is normalised too.
+    convolution as an operator. One power iteration in every training forward pass, none in evaluation. Torch begins
+    with fifteen, on the weights as they are now, so that the first step is normalised too: initialise them before.
     """
-    if wanted:
-        spectral_norm(layer)  # in place
-    return layer
+    for part in list(network.modules()):
+        if isinstance(part, layers):
+            spectral_norm(part)
 
 
 def spectral_norms(module: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]]:

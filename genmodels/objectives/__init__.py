@@ -11,6 +11,7 @@ from genmodels.objectives.games import Hinge, LeastSquares, Minimax, NonSaturati
 from genmodels.objectives.iwae import IWAE
 from genmodels.objectives.nll import NegativeLogLikelihood
 from genmodels.objectives.objective import Loss, Objective, Selection
+from genmodels.objectives.orthogonality import Orthogonal
 from genmodels.objectives.path_length import PathLength
 from genmodels.objectives.penalties import R1, GradientPenalty, WeightClipping
 from genmodels.objectives.penalty import GeneratorPenalty, Penalty

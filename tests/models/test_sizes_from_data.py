@@ -19,13 +19,18 @@ IMAGES = {
     if (node := data_node(name))["levels"] is not None
 }
 OF_VECTORS = {"planar", "radial"}
+OF_CLASSES = {"biggan", "biggan_small"}
 # How deep a model is makes no difference to what it fits; these check their orders, which takes real tensors.
 SHALLOW = {"num_steps": 1, "num_blocks": 1, "num_layers": 1, "num_resnets": 1, "base_layers": 1}
 ON_CPU = {"iaf", "made", "maf", "maf_mog", "nice", "nice_small"}
 
 CANNOT = {
     **{(name, (3, 33, 33)): "even width, not 33" for name in ("flowpp", "flowpp_small")},
-    **{(name, (3, 33, 33)): "33x33 cannot be halved" for name in ("glow", "glow_small")},
+    **{
+        (f"{name}{end}", (3, 33, 33)): "33x33 cannot be halved"
+        for name in ("glow", "dcgan", "wgan_gp_resnet", "sngan", "biggan")
+        for end in ("", "_small")
+    },
     **{(f"multiscale_pixelcnn{end}", (3, 33, 33)): "33 is odd" for end in ("", "_small")},
     **{
         (f"made_image{end}", (3, side, side)): "made_image would have .* weights"
@@ -50,6 +55,8 @@ def test_a_model_builds_on_every_image_set_or_says_why_not(name: str) -> None:
         reason = CANNOT.get((name, shape)) or CANNOT.get((name, shape, levels))
         if name in OF_VECTORS:
             reason = "needs vectors"
+        if name in OF_CLASSES and data_node(data)["num_classes"] is None:
+            reason = reason or r"model\.conditional=true needs data with classes"
         if reason is None:
             model = _build(name, data_node(data))
             assert (model.shape, model.levels) == (shape, levels), data
@@ -94,6 +101,12 @@ def test_a_model_takes_the_vectors_that_it_says_it_takes(name: str) -> None:
         ("pixelcnnpp", "image_folder data.size=50", {"num_halvings": 1}),
         ("pixelcnnpp", "image_folder data.size=33", {"num_halvings": 0}),
         ("gpt", "mnist", {}),
+        ("dcgan", "cifar10", {"num_scales": 3}),
+        ("dcgan", "celeba", {"num_scales": 4}),
+        ("sngan", "cifar10", {"num_scales": 3}),
+        ("sngan", "mnist", {"num_scales": 2}),
+        ("biggan", "digits", {"num_scales": 1}),
+        ("wgan_gp_resnet", "image_folder data.size=50", {"num_scales": 1}),
     ],
 )
 def test_what_is_chosen_is_the_papers_where_that_fits(name: str, data: str, chosen: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from genmodels.errors import UserError
 from genmodels.models.data_checks import conditional_classes, image_shape
 from genmodels.models.flows.flow import Flow
 from genmodels.models.flows.glow_net import GlowNet
-from genmodels.models.flows.scales import scales_for
+from genmodels.models.scales import scales_for
 from genmodels.networks.conv import ZeroConv2d
 from genmodels.ranges import at_least
 

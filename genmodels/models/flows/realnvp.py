@@ -21,7 +21,7 @@ from genmodels.distributions import Dequantization
 from genmodels.models.data_checks import image_shape
 from genmodels.models.flows.flow import Flow
 from genmodels.models.flows.realnvp_net import RealNVPNet
-from genmodels.models.flows.scales import scales_for
+from genmodels.models.scales import scales_for
 from genmodels.networks.conv import NormalizedConv2d
 from genmodels.ranges import at_least, between
 

@@ -6,33 +6,35 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from genmodels.errors import UserError
 from genmodels.models.data_checks import image_shape
 from genmodels.models.gans.adversarial_model import AdversarialModel
+from genmodels.models.scales import doublings_for
 from genmodels.networks.layout import fast_layout
-from genmodels.networks.spectral import spectrally_normalized
+from genmodels.networks.spectral import normalize_spectrally
 from genmodels.ranges import at_least
 
 
 class DCGAN(AdversarialModel):
     """A ladder of strided 4x4 convolutions, up in the generator and down in the critic, doubling and halving the side.
 
-    Batch norm in both but for the generator's output and the critic's input, ReLU and tanh in the generator, leaky ReLU
-    (0.2) in the critic, weights from N(0, 0.02) and batch norm's gains from N(1, 0.02) (Section 3; the gains are those
-    of the official code). For 32x32 images width 64 gives 512 channels at 4x4, as in later CIFAR-10 code; the paper's
-    64x64 images have one more step and 1,024.
+    Batch norm in both but for the generator's output and the critic's input and output, ReLU and tanh in the generator,
+    leaky ReLU (0.2) in the critic, weights from N(0, 0.02) and batch norm's gains from N(1, 0.02) (Section 3; the gains
+    are those of the official torch code). On 3x64x64 width 64 gives the networks of that code, with 3,576,704 and
+    2,765,568 parameters; Figure 1 shows twice as many channels, width 128. On 32x32 width 128 has 512 channels at 4x4,
+    as later code for CIFAR-10.
 
-    Deviations: 4x4 kernels as in the official torch code, where Figure 1 shows 5x5; z is normal unless asked for, where
-    the paper draws it uniformly.
+    Deviations: 4x4 kernels as in the torch code, where Figure 1 shows 5x5; z is normal unless asked for, where the
+    paper draws it uniformly.
 
     Args:
-        shape: (C, H, W); sides that `num_scales` halvings divide.
+        shape: (C, H, W).
         levels: number of pixel values.
         width: channels at half of the full size; twice as many at each further halving.
         num_latents: Z.
-        num_scales: halvings.
+        num_scales: halvings; None for a smallest map of 4x4 or little more, fewer where the sides cannot be halved so
+            often.
         spectral_norm: of the critic's layers, which then have no batch norm.
-        critic_norm: batch norm between the critic's layers, or none (as a gradient penalty needs it).
+        critic_norm: batch norm between the critic's layers, or none (as a gradient penalty needs it), and then biases.
         latent: p(z), normal or uniform.
     Raises:
         UserError: a size is out of its range, the sides cannot be halved so often, or the data is not made of images.
@@ -46,20 +48,24 @@ class DCGAN(AdversarialModel):
         levels: int,
         width: int = 64,
         num_latents: int = 100,
-        num_scales: int = 3,
+        num_scales: int | None = None,
         spectral_norm: bool = False,
         critic_norm: Literal["batch", "none"] = "batch",
         latent: Literal["normal", "uniform"] = "normal",
     ) -> None:
-        at_least(1, width=width, num_scales=num_scales)
+        at_least(1, width=width, num_latents=num_latents, num_scales=num_scales)
         channels, height, side = image_shape("dcgan", shape)
-        smallest = halved("dcgan", (height, side), num_scales)
-        widths = [width * 2**i for i in range(num_scales)]
+        scales = doublings_for("dcgan", shape, num_scales)
+        smallest = height // 2**scales, side // 2**scales
+        widths = [width * 2**i for i in range(scales)]
         generator = _Generator(num_latents, channels, smallest, widths[::-1])
-        normed = critic_norm == "batch" and not spectral_norm
-        discriminator = _Discriminator(channels, smallest, widths, spectral_norm, normed)
+        discriminator = _Discriminator(channels, smallest, widths, critic_norm == "batch" and not spectral_norm)
+        for part in (*generator.modules(), *discriminator.modules()):
+            _initialize(part)
+        if spectral_norm:
+            normalize_spectrally(discriminator)
         super().__init__(generator, discriminator, shape, levels, num_latents, latent=latent)
-        self.apply(_initialize)
+        self.chosen = {"num_scales": scales} if num_scales is None else {}
 
 
 class _Generator(nn.Module):
@@ -72,7 +78,7 @@ class _Generator(nn.Module):
             layers += [nn.BatchNorm2d(above), nn.ReLU(inplace=True)]
             layers.append(nn.ConvTranspose2d(above, below, 4, 2, 1, bias=False))
         layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True)]
-        layers.append(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1))
+        layers.append(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -82,44 +88,23 @@ class _Generator(nn.Module):
 class _Discriminator(nn.Module):
     """Shapes: [B, C, H, W] -> [B]."""
 
-    def __init__(
-        self, channels: int, smallest: tuple[int, int], widths: Sequence[int], spectral_norm: bool, normed: bool
-    ) -> None:
+    def __init__(self, channels: int, smallest: tuple[int, int], widths: Sequence[int], normed: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for index, (before, width) in enumerate(zip((channels, *widths), widths, strict=False)):
-            bias = not normed or index == 0
-            layers.append(spectrally_normalized(nn.Conv2d(before, width, 4, 2, 1, bias=bias), spectral_norm))
+        for index, (before, width) in enumerate(itertools.pairwise((channels, *widths))):
+            layers.append(nn.Conv2d(before, width, 4, 2, 1, bias=not normed))
             if normed and index:
                 layers.append(nn.BatchNorm2d(width))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        layers.append(spectrally_normalized(nn.Conv2d(widths[-1], 1, smallest), spectral_norm))
+        layers.append(nn.Conv2d(widths[-1], 1, smallest, bias=not normed))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.layers(fast_layout(x)).flatten()
 
 
-def halved(model: str, size: tuple[int, int], times: int) -> tuple[int, int]:
-    """What is left of an image's sides after so many halvings.
-
-    Raises:
-        UserError: they cannot be halved so often.
-    """
-    if any(side % 2**times or side < 2 ** (times + 1) for side in size):
-        most = max((n for n in range(1, 8) if all(s % 2**n == 0 and s >= 2 ** (n + 1) for s in size)), default=0)
-        way = f"take model.num_scales={most} or less" if most else "no number of halvings does"
-        raise UserError(f"model.num_scales={times} of {model} does not fit images of {size[0]}x{size[1]}: {way}")
-    return size[0] // 2**times, size[1] // 2**times
-
-
-def _initialize(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight if not hasattr(module, "parametrizations") else original(module), 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
-
-
-def original(module: nn.Module) -> Tensor:
-    """The parameter beneath a normalised weight."""
-    return module.parametrizations.weight.original  # type: ignore[union-attr,return-value]
+def _initialize(part: nn.Module) -> None:
+    if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(part.weight, 0.0, 0.02)
+    elif isinstance(part, nn.BatchNorm2d):
+        nn.init.normal_(part.weight, 1.0, 0.02)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.models.gans.adversarial_model import AdversarialModel
-from genmodels.networks.spectral import spectrally_normalized
+from genmodels.networks.spectral import normalize_spectrally
 from genmodels.ranges import at_least
 
 
@@ -43,10 +43,12 @@ class GAN(AdversarialModel):
         conditional: bool = False,
         num_classes: int | None = None,
     ) -> None:
-        at_least(1, width=width, num_hidden=num_hidden)
+        at_least(1, num_latents=num_latents, width=width, num_hidden=num_hidden)
         classes = num_classes or 0 if conditional else 0
         generator = _Generator(num_latents, shape, width, num_hidden, classes, bounded=levels is not None)
-        discriminator = _Discriminator(shape, width, num_hidden, classes, spectral_norm)
+        discriminator = _Discriminator(shape, width, num_hidden, classes)
+        if spectral_norm:
+            normalize_spectrally(discriminator)
         super().__init__(generator, discriminator, shape, levels, num_latents, conditional, num_classes)
 
 
@@ -56,7 +58,7 @@ class _Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.num_classes, self.bounded = tuple(shape), num_classes, bounded
-        self.layers = _perceptron(num_latents + num_classes, math.prod(shape), width, num_hidden, nn.ReLU(), False)
+        self.layers = _perceptron(num_latents + num_classes, math.prod(shape), width, num_hidden, nn.ReLU())
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         x = self.layers(_with_labels(z, y, self.num_classes)).view(len(z), *self.shape)
@@ -64,28 +66,20 @@ class _Generator(nn.Module):
 
 
 class _Discriminator(nn.Module):
-    def __init__(
-        self, shape: Sequence[int], width: int, num_hidden: int, num_classes: int, spectral_norm: bool
-    ) -> None:
+    def __init__(self, shape: Sequence[int], width: int, num_hidden: int, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
         inputs = math.prod(shape) + num_classes
-        self.layers = _perceptron(inputs, 1, width, num_hidden, nn.LeakyReLU(0.2), spectral_norm)
+        self.layers = _perceptron(inputs, 1, width, num_hidden, nn.LeakyReLU(0.2))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.layers(_with_labels(x.flatten(1), y, self.num_classes))[:, 0]
 
 
-def _perceptron(
-    inputs: int, outputs: int, width: int, num_hidden: int, activation: nn.Module, spectral_norm: bool
-) -> nn.Sequential:
+def _perceptron(inputs: int, outputs: int, width: int, num_hidden: int, activation: nn.Module) -> nn.Sequential:
     sizes = [inputs, *[width] * num_hidden]
-    hidden = [
-        layer
-        for a, b in itertools.pairwise(sizes)
-        for layer in (spectrally_normalized(nn.Linear(a, b), spectral_norm), activation)
-    ]
-    return nn.Sequential(*hidden, spectrally_normalized(nn.Linear(width, outputs), spectral_norm))
+    hidden = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), activation)]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
 
 
 def _with_labels(x: Tensor, y: Tensor | None, num_classes: int) -> Tensor:

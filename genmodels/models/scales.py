@@ -1,4 +1,4 @@
-"""How often a multi-scale flow halves its images: checked, or chosen from the data."""
+"""How often a multi-scale model halves its images: checked, or chosen from the data."""
 
 from collections.abc import Sequence
 
@@ -33,3 +33,11 @@ def scales_for(model: str, shape: Sequence[int], asked: int | None, wished: int,
         raise UserError(f"{model} halves its images, and {size} cannot be halved: choose data of even sides.")
     remedy = f"the largest that fits is model.num_scales={fitting[-1]}"
     raise UserError(f"model.num_scales={asked} of {model} does not fit images of {size}: {remedy}.")
+
+
+def doublings_for(model: str, shape: Sequence[int], asked: int | None) -> int:
+    """How often a generator doubles its smallest map: as asked, or from 4x4 or a little more where the data decides.
+
+    Fewer where the sides cannot be halved so often; 3 for 32x32, 2 for 28x28, 1 for 8x8. Raises as `scales_for`.
+    """
+    return scales_for(model, shape, asked, max(1, min(shape[1:]).bit_length() - 3), last_squeezes=True)
