@@ -53,6 +53,7 @@ def score(
         annealing_steps=annealing_steps,
         batch_size=setting.batch_size,
         seed=setting.seed,
+        modes=setting.data(setting.batch_size).source.modes,
     )
     figures = {}
     for metric in chosen:

@@ -10,6 +10,7 @@ from genmodels.evaluation.metrics.latent_map import LatentMap
 from genmodels.evaluation.metrics.latent_traversal import LatentTraversal
 from genmodels.evaluation.metrics.likelihood import Likelihood
 from genmodels.evaluation.metrics.metric import Metric, Trained
+from genmodels.evaluation.metrics.modes import ModeCoverage
 from genmodels.evaluation.metrics.reconstruction import Reconstruction
 from genmodels.evaluation.metrics.reverse_kl import ReverseKLDivergence
 
@@ -26,6 +27,7 @@ METRICS: dict[str, type[Metric]] = {
         AnnealedImportanceSampling,
         Laplace,
         InferenceGaps,
+        ModeCoverage,
     )
 }
 """What `metrics=[...]` may name."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from genmodels.distributions.modes import Modes
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.models.capabilities import offered
@@ -34,6 +35,7 @@ class Trained:
         training_batches: as `batches`, of the whole training split in its own order, whatever `split` is.
         picture: (name) -> where a picture of that name belongs.
         annealing_steps: temperatures between prior and posterior, of figures by annealed importance sampling.
+        modes: of the data's density, where they are known.
     """
 
     model: Model
@@ -47,6 +49,7 @@ class Trained:
     training_batches: Callable[[int], Iterable[Batch]] = lambda _: ()
     picture: Callable[[str], Path] = Path
     annealing_steps: int = 1000
+    modes: Modes | None = None
 
     @property
     def device(self) -> torch.device:
