@@ -32,7 +32,6 @@ from genmodels.models.capabilities import required
 from genmodels.models.contract import Sampler
 from genmodels.pictures import save_figure
 from genmodels.runs.finished_run import Run, load_run
-from genmodels.runs.folder import RunFolder
 
 Row = dict[str, Any]
 METHODS = {  # by recipe
@@ -87,11 +86,11 @@ def in_markdown(rows: Sequence[Row]) -> str:
     """A line for each data set and method: mean ± standard deviation over seeds."""
     first = rows[0]
     lines = [
-        f"Mean ± standard deviation over {_seeds(rows)} seeds; {first['samples']:,} samples a run. A sample is good when it "
-        "lies within three deviations of a mode (98.9 % of the data do); a mode is covered when it has a good sample; KL in "
-        "nats of the samples' shares by nearest mode.",
+        f"Mean ± standard deviation over {_seeds(rows)} seeds, {first['samples']:,} samples of each run. A sample is "
+        "good within three deviations of a mode, as 98.9 % of the data are; a mode is covered by one good sample or "
+        "more; KL, in nats, is of the shares of samples by nearest mode.",
         "",
-        "| data | method | modes covered | good samples | KL | generator's steps | critic's steps | CPU minutes a run |",
+        "| data | method | modes covered | good samples | KL | steps, generator | steps, critic | CPU minutes a run |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for data, method, own in _groups(rows):

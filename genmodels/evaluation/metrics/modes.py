@@ -16,12 +16,12 @@ _DEVIATIONS = 3.0
 
 
 class ModeCoverage(Metric):
-    """The number of modes covered, of 2,500 (or `max_examples`) samples on a mixture of Gaussians such as data.name=ring.
+    """How many modes of a mixture of Gaussians, such as data.name=ring, 2,500 (or `max_examples`) samples cover.
 
     A sample is good when its Euclidean distance to the nearest centre is at most 3 deviations, as are 98.9 % of the
     data in the plane; a mode is covered when one good sample or more is nearest to it. `parts`: how many modes there
-    are, the share of good samples, and KL(q || p) in nats, q the shares of all samples, good or not, by the mode that is
-    nearest and p = 1 / K: 0 for the data but for chance ((K - 1) / 2N on average), log K for a single mode. After
+    are; the share of good samples; KL(q || p) in nats, where q are the shares of all samples, good or not, by nearest
+    mode, and p = 1 / K. That is log K for a single mode and, by chance, (K - 1) / 2N on average for the data. After
     Srivastava et al. 2017 (VEEGAN) and Lin et al. 2018 (PacGAN), whose definitions are recalled.
     """
 
