@@ -40,7 +40,7 @@ METHODS = {  # by recipe
     "gan_stability_wgan_gp": "WGAN-GP",
     "gan_stability_sn": "SN-GAN",
 }
-SPEED = ("trainer=cpu", "logger=csv", "callbacks.samples=null", "callbacks.curves=null")
+SPEED = ("trainer=cpu", "logger=none", *(f"callbacks.{name}=null" for name in ("samples", "curves", "step_metrics")))
 SHOWN = 1000  # samples in a panel
 
 

@@ -146,11 +146,11 @@ def draw(points: Sequence[Point], path: Path) -> None:
     curve(right, "logistic critic", "o", color="tab:red", label="(log 4 - loss of a logistic critic) / 2")
     curve(right, "W1", ":", color="tab:blue", label="W1")
     curve(right, "Wasserstein critic", "o", color="tab:blue", label="gap of a Wasserstein critic, gradient penalty")
-    left.set(title="computed of P and Q", ylim=(-0.05, 1.05 * _TOP))
+    left.set(title="computed of P and Q", ylim=(-0.05, 2.0))
     right.set(title="estimated by trained critics")
     for axes in (left, right):
         axes.set_xlabel("theta")
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="upper center")
     save_figure(figure, path)
 
 
