@@ -40,7 +40,11 @@ METHODS = {  # by recipe
     "gan_stability_wgan_gp": "WGAN-GP",
     "gan_stability_sn": "SN-GAN",
 }
-SPEED = ("trainer=cpu", "logger=none", *(f"callbacks.{name}=null" for name in ("samples", "curves", "step_metrics")))
+SPEED = (
+    "trainer=cpu",
+    "logger=none",
+    *(f"callbacks.{name}=null" for name in ("samples", "curves", "step_metrics", "nan_guard")),
+)
 SHOWN = 1000  # samples in a panel
 
 

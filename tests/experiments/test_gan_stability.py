@@ -67,7 +67,7 @@ def test_every_critic_sees_as_many_batches(recipe: str, critic_steps: int, penal
     config = compose([f"experiment={recipe}"])
     objective = config["objective"]
     assert objective["critic_steps"] == critic_steps
-    assert config["trainer"]["max_steps"] * critic_steps == config["scheduler"]["total_steps"] * critic_steps == 3500
+    assert config["trainer"]["max_steps"] * critic_steps == config["scheduler"]["total_steps"] * critic_steps == 2500
     assert penalty is None or objective["penalty"]["_target_"] == f"genmodels.objectives.{penalty}"
     assert (objective["penalty"] is None) == (penalty is None)
 
