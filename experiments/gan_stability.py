@@ -1,4 +1,4 @@
-"""Mode collapse, counted: GAN, WGAN, WGAN-GP and SN-GAN on a ring of 8 and a grid of 25 Gaussians, five seeds each.
+"""Modes counted: GAN (twice), WGAN, WGAN-GP and SN-GAN on a ring of 8 and a grid of 25 Gaussians, five seeds each.
 
     python experiments/gan_stability.py trainer.max_steps=4000                   # trains all, any key can be set
     python experiments/gan_stability.py --trained                                # measures what lies there from before
@@ -36,6 +36,7 @@ from genmodels.runs.finished_run import Run, load_run
 Row = dict[str, Any]
 METHODS = {  # by recipe
     "gan_stability": "GAN",
+    "gan_stability_momentum": "GAN, beta1 = 0.9",
     "gan_stability_wgan": "WGAN",
     "gan_stability_wgan_gp": "WGAN-GP",
     "gan_stability_sn": "SN-GAN",

@@ -17,6 +17,7 @@ EXPERIMENTS = sorted((CONFIG_DIR / "experiment").glob("*.yaml"), key=lambda file
 WITHOUT_FIGURE = {
     "benchmark_glow_cifar10",
     "gan_stability",
+    "gan_stability_momentum",
     "gan_stability_sn",
     "gan_stability_wgan",
     "gan_stability_wgan_gp",

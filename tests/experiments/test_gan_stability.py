@@ -58,6 +58,7 @@ def test_the_picture_shows_good_samples_in_blue_and_others_in_red(tmp_path: Path
     ("recipe", "critic_steps", "penalty"),
     [
         ("gan_stability", 1, None),
+        ("gan_stability_momentum", 1, None),
         ("gan_stability_sn", 1, None),
         ("gan_stability_wgan", 5, "WeightClipping"),
         ("gan_stability_wgan_gp", 5, "GradientPenalty"),
@@ -82,7 +83,7 @@ def test_runs_of_two_steps_and_what_is_measured_of_them_again(
         return json.loads((tmp_path / "table.json").read_text())
 
     first = run("trainer.max_steps=2", "model.width=16")
-    assert [row["method"] for row in first["rows"]] == ["GAN", "WGAN", "WGAN-GP", "SN-GAN"]
+    assert [row["method"] for row in first["rows"]] == ["GAN", "GAN, beta1 = 0.9", "WGAN", "WGAN-GP", "SN-GAN"]
     assert all(row["steps"] == 2 and row["cpu_seconds"] > 0 for row in first["rows"])
     assert (tmp_path / "table_ring.png").stat().st_size > 10_000
     trained = load_run(tmp_path / "runs" / "ring_gan_stability_wgan_3")
