@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from genmodels.data.examples import Examples
+from genmodels.distributions.modes import Modes
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Source(ABC):
     def __init__(self, options: Options) -> None:
         self.options = options
         self.root = options.root
+
+    @property
+    def modes(self) -> Modes | None:
+        """Of the density that the examples are drawn from, where it is a mixture whose modes can be counted."""
+        return None
 
     @abstractmethod
     def read(self, part: str) -> Examples:

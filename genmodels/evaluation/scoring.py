@@ -60,6 +60,7 @@ def score(
         seed=setting.seed,
         features=features,
         num_samples=num_samples,
+        modes=setting.data(setting.batch_size).source.modes,
     )
     for metric in chosen:
         metric.check(trained)

@@ -16,6 +16,11 @@ from genmodels.experiment import train
 EXPERIMENTS = sorted((CONFIG_DIR / "experiment").glob("*.yaml"), key=lambda file: file.stem)
 WITHOUT_FIGURE = {
     "benchmark_glow_cifar10",
+    "gan_stability",
+    "gan_stability_momentum",
+    "gan_stability_sn",
+    "gan_stability_wgan",
+    "gan_stability_wgan_gp",
     "iaf_moons",
     "iaf_vae_cifar10_tails",
     "maf_moons",

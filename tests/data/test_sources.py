@@ -1,5 +1,6 @@
 """Every reader on files of the real format, and what it says when they are missing or damaged."""
 
+import math
 import pickle
 import sys
 import tarfile
@@ -36,6 +37,7 @@ from genmodels.data.sources.celeba import FaceCrop
 from genmodels.data.sources.image_folder import CentreCrop
 from genmodels.data.sources.mnist import FashionMNIST, StaticallyBinarizedMNIST
 from genmodels.data.sources.toy2d import DENSITIES
+from genmodels.distributions.modes import MIXTURES
 from genmodels.errors import UserError
 
 
@@ -194,6 +196,34 @@ def test_the_checkerboard_covers_its_dark_fields_alone():
     column, row = torch.div(points, 2, rounding_mode="floor").T
     assert ((column + row) % 2 == 0).float().mean() > 0.999  # float32 may round onto a line
     assert points.abs().max() <= 4
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_mixtures_have_the_modes_that_they_name(name: str):
+    source = source_for(Options(name, Path("nowhere")))
+    assert source.modes is MIXTURES[name]
+    points, centres = everything(source.read("train")).double(), source.modes.centres
+    nearest = torch.cdist(points, centres).argmin(dim=1)
+    off, counts = points - centres[nearest], nearest.bincount()
+    share = 1 / len(centres)
+    assert (counts / 60_000 - share).abs().max() < 5 * math.sqrt(share * (1 - share) / 60_000)
+    assert off.mean(dim=0).abs().max() < 5 * source.modes.deviation / math.sqrt(60_000)
+    assert torch.allclose(off.std(dim=0), torch.tensor(source.modes.deviation).double(), rtol=0.02)
+    assert off.norm(dim=1).max() < 6 * source.modes.deviation < torch.pdist(centres).min() / 2
+
+
+def test_ring_and_grid_are_those_of_the_papers():
+    ring, grid = MIXTURES["ring"], MIXTURES["grid"]
+    assert (len(ring.centres), ring.deviation, len(grid.centres), grid.deviation) == (8, 0.02, 25, 0.05)
+    assert torch.allclose(ring.centres.norm(dim=1), torch.tensor(2.0).double())
+    assert torch.allclose(torch.pdist(ring.centres).min(), torch.tensor(4 * math.sin(math.pi / 8)).double())
+    assert grid.centres.unique().tolist() == [-4, -2, 0, 2, 4]
+    assert len(grid.centres.unique(dim=0)) == 25
+
+
+def test_other_densities_name_no_modes():
+    assert source_for(Options("eight_gaussians", Path("nowhere"))).modes is None
+    assert source_for(Options("digits", Path("nowhere"))).modes is None
 
 
 def test_power_is_preprocessed_as_the_authors_do(tmp_path):

@@ -1,6 +1,8 @@
-"""Two-dimensional densities that flows are shown on."""
+"""Two-dimensional densities that flows and GANs are shown on."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from sklearn import datasets
 
 from genmodels.data.examples import Examples
 from genmodels.data.source import Source
+from genmodels.distributions.modes import MIXTURES, Modes
 
 POINTS = {"train": 60_000, "test": 10_000}
 
@@ -17,11 +20,16 @@ class Toy2D(Source):
     """60,000 points for training (validation is held out of them) and 10,000 for test, float32 [2], no labels.
 
     The points are a function of the name and `split_seed`. Shapes and scales are those of the FFJORD code
-    (`lib/toy_data.py`), so that figures and nats compare; all lie within about [-4, 4].
+    (`lib/toy_data.py`), so that figures and nats compare; all lie within about [-4, 4]. The narrow Gaussians of `ring`
+    and `grid` are those of the papers on mode collapse.
     """
 
     title = "toy density"
     levels = None
+
+    @property
+    def modes(self) -> Modes | None:
+        return MIXTURES.get(self.options.name)
 
     def read(self, part: str) -> Examples:
         rng = np.random.default_rng([self.options.split_seed, list(POINTS).index(part)])
@@ -82,7 +90,13 @@ def pinwheel(count: int, rng: Generator) -> np.ndarray:
     return 2 * np.stack([radial * cos + tangential * sin, tangential * cos - radial * sin], axis=1)
 
 
-DENSITIES = {
+def mixture(modes: Modes, count: int, rng: Generator) -> np.ndarray:
+    """Narrow Gaussians far apart, [count, 2]."""
+    centres = modes.centres.numpy()
+    return centres[rng.integers(0, len(centres), count)] + rng.normal(scale=modes.deviation, size=(count, 2))
+
+
+DENSITIES: dict[str, Callable[[int, Generator], np.ndarray]] = {
     "moons": moons,
     "circles": circles,
     "two_spirals": two_spirals,
@@ -90,4 +104,5 @@ DENSITIES = {
     "eight_gaussians": eight_gaussians,
     "pinwheel": pinwheel,
     "swissroll": swissroll,
+    **{name: partial(mixture, modes) for name, modes in MIXTURES.items()},
 }

@@ -13,6 +13,7 @@ from genmodels.evaluation.metrics.latent_map import LatentMap
 from genmodels.evaluation.metrics.latent_traversal import LatentTraversal
 from genmodels.evaluation.metrics.likelihood import Likelihood
 from genmodels.evaluation.metrics.metric import Metric, Trained
+from genmodels.evaluation.metrics.modes import ModeCoverage
 from genmodels.evaluation.metrics.nearest_neighbours import NearestNeighbours
 from genmodels.evaluation.metrics.precision_recall import PrecisionRecall
 from genmodels.evaluation.metrics.reconstruction import Reconstruction
@@ -38,6 +39,7 @@ METRICS: dict[str, type[Metric]] = {
         InceptionScore,
         PrecisionRecall,
         NearestNeighbours,
+        ModeCoverage,
     )
 }
 """What `metrics=[...]` may name."""

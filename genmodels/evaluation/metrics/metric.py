@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from genmodels.distributions.modes import Modes
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.feature_sets import FeatureSets
 from genmodels.evaluation.metrics.figure import Figure
@@ -41,6 +42,7 @@ class Trained:
         annealing_steps: temperatures between prior and posterior, of figures by annealed importance sampling.
         features: in which samples are compared with data, see `chosen_features`; or an extractor.
         num_samples: to draw from the model for figures of its samples.
+        modes: of the data's density, where they are known.
     """
 
     model: Model
@@ -56,6 +58,7 @@ class Trained:
     annealing_steps: int = 1000
     features: str | FeatureExtractor = "auto"
     num_samples: int = 10_000
+    modes: Modes | None = None
 
     @property
     def device(self) -> torch.device:
