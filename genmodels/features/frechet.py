@@ -105,6 +105,12 @@ class FrechetMeter:
         self.extractor, self.levels, self.device = extractor, levels, torch.device(device)
         self.reset()
 
+    def to(self, device: torch.device | str) -> None:
+        """Go there, and forget all batches."""
+        self.device = torch.device(device)
+        self.extractor.to(self.device)
+        self.reset()
+
     def reset(self) -> None:
         """Forget all batches."""
         first, second, self.generated = (Moments(self.extractor.num_features, self.device) for _ in range(3))

@@ -6,11 +6,13 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
+from genmodels.features import FeatureExtractor, chosen_features
 from genmodels.models.capabilities import required
 from genmodels.models.contract import AdversarialPair, Model
 from genmodels.objectives.augmentation import Augmentation
 from genmodels.objectives.objective import Objective, Selection
 from genmodels.objectives.penalty import GeneratorPenalty, Penalty
+from genmodels.pictures import is_image
 from genmodels.ranges import at_least
 
 
@@ -23,6 +25,9 @@ class Adversarial(Objective, ABC):
         penalty: added to the critic's loss; None for none.
         generator_penalty: added to the generator's loss; None for none.
         augment: what is done to all images before the critic sees them, in both steps; None for nothing.
+        compared: validation examples, and as many samples, whose Fréchet distance selects the weights (Heusel et al.
+            2017), in features that are cheap: those of `SmallFeatures` for images of 1 or 3 channels, vectors as they
+            are. 0: there is no such figure, and the last weights count.
 
     Attributes:
         zero_decides: a critic that does its best scores above 0 what is likelier data, and below what is likelier not.
@@ -41,10 +46,13 @@ class Adversarial(Objective, ABC):
         penalty: Penalty | None = None,
         generator_penalty: GeneratorPenalty | None = None,
         augment: Augmentation | None = None,
+        compared: int = 2000,
     ) -> None:
+        at_least(0, under="objective.", compared=compared)
         at_least(1, under="objective.", critic_steps=critic_steps, generator_batch=generator_batch)
         self.critic_steps, self.generator_batch = critic_steps, generator_batch
         self.penalty, self.generator_penalty, self.augment = penalty, generator_penalty, augment
+        self.compared = compared
 
     @property
     def memory(self) -> dict[str, nn.Module]:
@@ -71,5 +79,12 @@ class Adversarial(Objective, ABC):
                 f"{type(self).__name__}: choose objective=non_saturating or objective=hinge, or another augmentation"
             )
 
+    def features(self, model: Model) -> FeatureExtractor | None:
+        """In which validation compares samples with data, on the CPU; None where it does not."""
+        if not self.compared or not (model.levels is None or is_image(model.shape)):
+            return None
+        return chosen_features("auto" if model.levels is None else "small", model.shape, model.levels)
+
     def selection(self, model: Model) -> Selection | None:
-        return None
+        features = self.features(model)
+        return None if features is None else Selection(features.figure_name("fid"))

@@ -4,14 +4,15 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from genmodels.networks.spectral import spectrally_normalized
+from genmodels.networks.spectral import normalize_spectrally
 from genmodels.networks.standing_statistics import standing_statistics
 
 
 def test_spectral_norms_of_swapped_in_weights_are_their_own() -> None:
     """Singular vectors of the weights of before leave a norm of more than one."""
     torch.manual_seed(0)
-    net = nn.Sequential(spectrally_normalized(nn.Linear(3, 8)), spectrally_normalized(nn.Linear(8, 5))).eval()
+    net = nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 5)).eval()
+    normalize_spectrally(net)
     with torch.no_grad():
         for layer in net:
             layer.parametrizations.weight.original.copy_(torch.randn_like(layer.weight))  # as an average is
@@ -32,7 +33,8 @@ def test_spectral_norms_of_swapped_in_weights_are_their_own() -> None:
 
 def test_batch_norms_see_the_mean_of_all_batches_through_normalised_weights() -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(spectrally_normalized(nn.Linear(1, 1, bias=False)), nn.BatchNorm1d(1)).eval()
+    net = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1)).eval()
+    normalize_spectrally(net)
     with torch.no_grad():
         net[0].parametrizations.weight.original.copy_(torch.tensor([[3.0]]))  # normalised: 1
     batches = [torch.tensor([[0.0], [2.0]]), torch.tensor([[4.0], [8.0]])]

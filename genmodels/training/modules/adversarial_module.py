@@ -1,15 +1,19 @@
 """The Lightning module of every generator that is trained against a critic."""
 
+import math
 from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from genmodels.features import FrechetMeter
 from genmodels.models.contract import AdversarialPair, Batch
 from genmodels.objectives.adversarial import Adversarial
+from genmodels.randomness import seed_for, seeded
 from genmodels.training.modules.training_module import TrainingModule
 from genmodels.training.position import is_mid_accumulation, windows_seen
+from genmodels.training.recording import record
 
 
 class AdversarialModule(TrainingModule):
@@ -21,6 +25,9 @@ class AdversarialModule(TrainingModule):
 
     On several devices losses are means over all of a batch, and so are the signs that an augmentation observes; batch
     norm has the statistics of each device's share, and its running averages are those of the first.
+
+    A validation compares samples, drawn as a user draws them, with its data in the objective's features, and logs the
+    Fréchet distance beside that of the two halves of the same data, `<figure>_of_data`, which tells its noise.
 
     Logs `critic_loss`, `generator_loss` and `gap`, the mean score of data minus that of samples: for a Wasserstein
     critic the estimate of the distance. With penalties their values too.
@@ -34,6 +41,8 @@ class AdversarialModule(TrainingModule):
         super().__init__(*args, **options)
         self._window: list[tuple[int, Tensor | None]] = []  # sizes and labels of its batches
         self._real_scores: list[Tensor] = []
+        features = self.objective.features(self.model)
+        self._meter = None if features is None else FrechetMeter(features, self.model.levels)
 
     def trained_parts(self) -> dict[str, nn.Module]:
         return {"generator": self.pair.generator, "discriminator": self.pair.discriminator}
@@ -72,6 +81,36 @@ class AdversarialModule(TrainingModule):
             "generator_loss": self.objective.generator_loss(fake),
             "gap": real.mean() - fake.mean(),
         }
+
+    # ---- how good samples are
+
+    def on_validation_epoch_start(self) -> None:
+        super().on_validation_epoch_start()
+        if self._meter is not None:
+            self._meter.to(self.device)
+            self._compared = 0
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        super().validation_step(batch, batch_idx)
+        x, y = batch
+        left = math.ceil(self.objective.compared / self.trainer.world_size) - self._compared
+        if self._meter is None or left <= 0:
+            return
+        x, y = x[:left], None if y is None else y[:left]
+        with seeded(seed_for("compared samples", self._seed, batch_idx, self.global_rank), self.device):
+            self._meter.add_real(x)
+            self._meter.add_generated(self.pair.sample(len(x), y if self.model.num_classes else None))
+        self._compared += len(x)
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        if self._meter is None or self.selection is None:
+            return
+        if self.trainer.world_size > 1:
+            for part in self._meter.sums():
+                torch.distributed.all_reduce(part)
+        name = f"val/{self.selection.name}"
+        record(self.trainer, {name: self._meter.distance(), f"{name}_of_data": self._meter.real_against_real()})
 
     # ---- the two losses
 
