@@ -9,6 +9,7 @@ import pytest
 from command_line import Done, run_program
 
 from genmodels.config.compose import compose
+from genmodels.evaluation.metrics import Likelihood
 from genmodels.experiment import train
 
 ALL = "metrics=[fid,kid,inception_score,precision_recall,nearest_neighbours]"
@@ -96,8 +97,11 @@ def test_vectors_are_their_own_features(run: Run, trained: Callable[..., Path], 
     assert not list(empty_caches.rglob("*.safetensors"))
 
 
-def test_mistakes_are_told_before_anything_is_measured(run: Run, trained: Callable[..., Path]) -> None:
+def test_mistakes_are_told_before_anything_is_measured(
+    run: Run, trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = trained("model=nice_small")
+    monkeypatch.setattr(Likelihood, "measure", lambda *_: pytest.fail("measured first"))
     for arguments, sentence in (
         ("features=inception", "features=inception needs Inception's weights, which are not at"),
         ("features=tiny", "features=tiny does not exist"),
