@@ -62,7 +62,7 @@ def test_lines_tell_who_is_ahead_and_when_it_is_over(tmp_path: Path, monkeypatch
     lines = output.getvalue().splitlines()
     assert len(lines) == 12
     number = r"-?\d+\.\d{3}"
-    figures = rf"critic_loss {number}  generator_loss {number}  gap {number}  26 images/s"
+    figures = rf"critic_loss {number}  generator_loss {number}  gap {number}(  val {number})?  26 images/s"
     for batch, step, left in ((3, 1, "0:01:30"), (6, 2, "0:01:00"), (9, 3, "0:00:30"), (12, 4, "0:00:00")):
         assert re.fullmatch(rf"step {step}/4  {figures}  ETA {left}", lines[batch - 1])
     assert re.match(rf"step 1/4  {figures}", lines[4])
