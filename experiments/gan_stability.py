@@ -146,7 +146,7 @@ def draw(data: str, points: Tensor, samples: dict[str, list[Tensor]], path: Path
 
 
 def _panel(axes: Axes, points: Tensor, data: str, title: str) -> None:
-    """Good samples in blue, others in red, and how many modes the former cover."""
+    """Good samples in blue, others in red, and how many modes the former cover, fewer than more samples would."""
     modes = MIXTURES[data]
     nearest, good = assigned(points, modes)
     side = float(modes.centres.max()) * 1.25
