@@ -1,6 +1,6 @@
 """Modes counted: GAN (twice), WGAN, WGAN-GP and SN-GAN on a ring of 8 and a grid of 25 Gaussians, five seeds each.
 
-    python experiments/gan_stability.py trainer.max_steps=4000                   # trains all, any key can be set
+    python experiments/gan_stability.py model.width=256                          # trains all, any key can be set
     python experiments/gan_stability.py --trained                                # measures what lies there from before
     python experiments/gan_stability.py --out experiments/results/gan_stability  # .md, .json and a .png of each data
 
