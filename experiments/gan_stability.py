@@ -1,6 +1,6 @@
 """Modes counted: GAN (twice), WGAN, WGAN-GP and SN-GAN on a ring of 8 and a grid of 25 Gaussians, five seeds each.
 
-    python experiments/gan_stability.py trainer.max_steps=4000                   # trains all, any key can be set
+    python experiments/gan_stability.py model.width=256                          # trains all, any key can be set
     python experiments/gan_stability.py --trained                                # measures what lies there from before
     python experiments/gan_stability.py --out experiments/results/gan_stability  # .md, .json and a .png of each data
 
@@ -146,7 +146,7 @@ def draw(data: str, points: Tensor, samples: dict[str, list[Tensor]], path: Path
 
 
 def _panel(axes: Axes, points: Tensor, data: str, title: str) -> None:
-    """Good samples in blue, others in red, and how many modes the former cover."""
+    """Good samples in blue, others in red, and how many modes the former cover, fewer than more samples would."""
     modes = MIXTURES[data]
     nearest, good = assigned(points, modes)
     side = float(modes.centres.max()) * 1.25

@@ -11,7 +11,7 @@ infinite: nothing tells Q where to go. The Wasserstein distance is |theta|. Here
   a Wasserstein loss and gradient penalty, whose gap between mean scores estimates W1. A slope s of the latter gains
   |theta| s - 10 (s - 1)^2, so its best is not 1 but 1 + |theta| / 20, and the gap somewhat more than W1.
 
-Two CPU minutes.
+A CPU minute.
 """
 
 import json

@@ -5,7 +5,7 @@ python experiments/optimal_discriminator.py <folder> [<steps>]
 Goodfellow et al. 2014, Proposition 1: of all discriminators D(x) in (0, 1) the one with the least logistic loss is
 p(x) / (p(x) + q(x)), and its loss is log 4 - 2 JSD(p, q). So the score of a trained critic, the logit of D, is the
 logarithm of the ratio p / q. Both hold where there are points; further out nothing holds the critic. Left the two
-densities, in the middle D, right the ratio. Half a CPU minute.
+densities, in the middle D, right the ratio. A quarter of a CPU minute.
 """
 
 import json

@@ -51,8 +51,8 @@ def test_another_critic_is_off_and_says_less() -> None:
 
 
 def test_a_trained_critic_comes_near(tmp_path: Path) -> None:
-    found = SCRIPT["main"](tmp_path, steps=300)
-    assert found["mean deviation of D"] < 0.03
+    found = SCRIPT["main"](tmp_path, steps=400)
+    assert found["mean deviation of D"] < 0.02
     assert found["largest deviation of D"] < 0.2
     assert found["JSD"] - 0.005 < found["JSD by the critic"] < found["JSD"]
     kept = json.loads((tmp_path / "optimal_discriminator.json").read_text())
