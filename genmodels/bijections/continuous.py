@@ -136,7 +136,7 @@ class _Dynamics:
             return (self.flow.velocity(time, z),)
         wants_gradient = torch.is_grad_enabled()
         with torch.enable_grad():
-            z = z if z.requires_grad else z.detach().requires_grad_()
+            z = z if wants_gradient and z.requires_grad else z.detach().requires_grad_()
             velocity = self.flow.velocity(time, z)
             products = [_product(velocity, z, v, wants_gradient) for v in self._vectors]
         if not wants_gradient:

@@ -1,9 +1,10 @@
 """Solving initial value problems, with gradients: torchdiffeq behind the few choices that matter here."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -74,19 +75,24 @@ class Solver:
         """
         time = torch.tensor([start, end], dtype=state[0].dtype, device=state[0].device)
         free = [_UNCONTROLLED] * (len(state) - controlled)
-        found: dict = {"method": self.method, "options": {}}
-        if self.step_size is None:
-            found |= {name: tuple([tol] * controlled + free) for name, tol in (("atol", self.atol), ("rtol", self.rtol))}
-        else:
-            found["options"] = {"step_size": self.step_size}
+        there: dict[str, Any] = {
+            "method": self.method,
+            "atol": tuple([self.atol] * controlled + free),
+            "rtol": tuple([self.rtol] * controlled + free),
+            "options": self._options(time[1:]),
+        }
+        back = {"adjoint_atol": self.atol, "adjoint_rtol": self.rtol, "adjoint_options": self._options(time[:1])}
         with telling_of_stiffness():
             if self.adjoint and torch.is_grad_enabled():
                 wanted = tuple(p for p in parameters if p.requires_grad)
-                tolerances = {"adjoint_atol": self.atol, "adjoint_rtol": self.rtol}
-                path = odeint_adjoint(derivative, state, time, **found, **tolerances, adjoint_params=wanted)
+                path = odeint_adjoint(derivative, state, time, **there, **back, adjoint_params=wanted)
             else:
-                path = odeint(derivative, state, time, **found)
+                path = odeint(derivative, state, time, **there)
         return tuple(part[-1] for part in path)
+
+    def _options(self, end: Tensor) -> dict[str, Any]:
+        # A step has to end there: torchdiffeq would step beyond and interpolate, at a lower order than the method's.
+        return {"step_t": end} if self.step_size is None else {"step_size": self.step_size}
 
 
 @contextmanager
@@ -99,10 +105,11 @@ def telling_of_stiffness() -> Iterator[None]:
     try:
         yield
     except AssertionError as error:
-        if "underflow in dt" not in str(error):
+        found = re.match("underflow in dt|non-finite values", str(error))
+        if found is None:
             raise
         raise UserError(
-            f"the solver cannot go on with ever smaller steps (torchdiffeq: {error}), for the vector field has become "
+            f"the differential equation cannot be solved on (torchdiffeq: {found[0]}), for the vector field has become "
             "stiff or not finite: lower optimizer.lr, set optimizer.weight_decay or trainer.gradient_clip_val, choose "
             "objective=rnode or a smooth model.field.activation, or steps of one size with model/solver=rk4"
         ) from error
