@@ -34,7 +34,9 @@ class Integration:
         """The vectors v of one solution, [V, B, *shape]: fixed while it lasts, or it would solve no equation."""
         if self.trace == "exact":
             features = x[0].numel()
-            return torch.eye(features, dtype=x.dtype, device=x.device).view(features, 1, *x.shape[1:]).expand(-1, *x.shape)
+            return (
+                torch.eye(features, dtype=x.dtype, device=x.device).view(features, 1, *x.shape[1:]).expand(-1, *x.shape)
+            )
         if self.trace == "gaussian":
             return torch.randn(self.probes, *x.shape, dtype=x.dtype, device=x.device)
         signs = torch.randint(2, (self.probes, *x.shape), device=x.device)

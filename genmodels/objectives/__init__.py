@@ -3,6 +3,7 @@
 from genmodels.objectives.adversarial import Adversarial
 from genmodels.objectives.augmentation import Augmentation
 from genmodels.objectives.elbo import ELBO
+from genmodels.objectives.flow_matching import FlowMatching
 from genmodels.objectives.games import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 from genmodels.objectives.iwae import IWAE
 from genmodels.objectives.nll import NegativeLogLikelihood
@@ -10,4 +11,5 @@ from genmodels.objectives.objective import Loss, Objective, Selection
 from genmodels.objectives.penalties import R1, GradientPenalty, WeightClipping
 from genmodels.objectives.penalty import GeneratorPenalty, Penalty
 from genmodels.objectives.reverse_kl import ReverseKL
+from genmodels.objectives.rnode import RNODE
 from genmodels.objectives.units import in_reported_unit, metric_name
