@@ -34,9 +34,8 @@ class Integration:
         """The vectors v of one solution, [V, B, *shape]: fixed while it lasts, or it would solve no equation."""
         if self.trace == "exact":
             features = x[0].numel()
-            return (
-                torch.eye(features, dtype=x.dtype, device=x.device).view(features, 1, *x.shape[1:]).expand(-1, *x.shape)
-            )
+            axes = torch.eye(features, dtype=x.dtype, device=x.device)
+            return axes.view(features, 1, *x.shape[1:]).expand(-1, *x.shape)
         if self.trace == "gaussian":
             return torch.randn(self.probes, *x.shape, dtype=x.dtype, device=x.device)
         signs = torch.randint(2, (self.probes, *x.shape), device=x.device)
@@ -165,7 +164,7 @@ def _sum(terms: Sequence[Tensor]) -> Tensor:
 
 @contextmanager
 def integrating(integrand: Integrand, flows: Sequence[Continuous]) -> Iterator[None]:
-    """Within, `flows` integrate that: the map alone (their log_det is then nan), with log_det, or with costs as well."""
+    """Within, `flows` integrate the map alone (their log_det is then nan), or log_det with it, or costs as well."""
     before = [flow.integrand for flow in flows]
     try:
         for flow in flows:

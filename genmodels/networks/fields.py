@@ -1,5 +1,6 @@
 """Vector fields f(t, z): what a continuous flow follows."""
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genmodels.errors import UserError
 from genmodels.networks.layout import fast_layout
 from genmodels.networks.time_layers import CONV, LINEAR, TimeLayer
 from genmodels.networks.unet import UNet
@@ -54,7 +56,7 @@ class MLPField(Field):
     def network(self, shape: Sequence[int]) -> nn.Module:
         features = math.prod(shape)
         sizes = [features, *[self.width] * self.num_hidden, features]
-        layers = [LINEAR[self.layer](a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        layers = [LINEAR[self.layer](a, b) for a, b in itertools.pairwise(sizes)]
         return _Stack(layers, self.activation, self.zero_init, flatten=len(shape) > 1)
 
 
@@ -84,8 +86,9 @@ class ConvField(Field):
         self.layer, self.activation, self.zero_init = layer, activation, zero_init
 
     def network(self, shape: Sequence[int]) -> nn.Module:
+        _check_image("conv", shape)
         sizes = [shape[0], *[self.width] * self.num_hidden, shape[0]]
-        layers = [CONV[self.layer](a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        layers = [CONV[self.layer](a, b) for a, b in itertools.pairwise(sizes)]
         return _Stack(layers, self.activation, self.zero_init)
 
 
@@ -105,9 +108,17 @@ class UNetField(Field):
         self.width, self.num_halvings = width, num_halvings
 
     def network(self, shape: Sequence[int]) -> nn.Module:
+        _check_image("unet", shape)
         channels, *sides = shape
         fitting = next(n for n in range(self.num_halvings, -1, -1) if not any(side % 2**n for side in sides))
         return UNet(channels, self.width, fitting)
+
+
+def _check_image(field: str, shape: Sequence[int]) -> None:
+    if len(shape) != 3:
+        raise UserError(
+            f"model/field={field} needs images (C, H, W) but the data has shape {list(shape)}: choose model/field=mlp"
+        )
 
 
 class _Stack(nn.Module):

@@ -21,8 +21,8 @@ class FlowMatching(Loss):
 
     Conditional flow matching with the straight ways of Lipman et al. 2023, Equations 20 to 23, from the data's side: s
     is 0 at the data and 1 at the noise, where their t is 1 - s. The regression's solution is the mean of d x_s / ds =
-    (1 - sigma_min) z - x over all pairs (x, z) whose ways meet at x_s, and its flow takes the noise to the data (widened
-    by sigma_min). No equation is solved; the model's likelihood and samples are those of the flow.
+    (1 - sigma_min) z - x over all pairs (x, z) whose ways meet at x_s, and its flow takes the noise to the data,
+    widened by sigma_min. No equation is solved; the model's likelihood and samples are those of the flow.
 
     With pairing="optimal_transport" the z of a batch are dealt out anew so that the sum of |x - z|^2 is least (Tong et
     al. 2024; Pooladian et al. 2023): ways cross less, and come out straighter. The larger the batch, the nearer this

@@ -17,9 +17,9 @@ class CNF(ContinuousFlow):
 
         z = x(1),   dx/ds = T f(s T, x),   f a network that sees the time, T learned
 
-    Grathwohl et al. 2019 (FFJORD), Sections 4.1 and 4.2, and official code: concatsquash layers, one bijection (HEPMASS
-    ten) of one to three hidden layers, T starting at 0.5 for points of the plane and at 1 for tables. With one bijection
-    it can be trained by flow matching too (Lipman et al. 2023), where images are centred at nought and f is a U-Net.
+    Grathwohl et al. 2019 (FFJORD), Sections 4.1 and 4.2, and official code: concatsquash layers, one to ten bijections
+    of two or three hidden layers, T starting at 0.5 for points of the plane and at 1 for tables. With one bijection it
+    can be trained by flow matching too (Lipman et al. 2023), where images are centred at nought and f is a U-Net.
 
     Args:
         shape: (D,), or (C, H, W).
@@ -30,7 +30,7 @@ class CNF(ContinuousFlow):
         learn_end_time: whether it is learned.
         alpha: of a logit in front, for images; None: pixels are scaled to [-1, 1].
         solver: of the differential equations; dopri5 at 1e-5 unless given.
-        trace: in training: Hutchinson's estimate by random signs ("rademacher") or normal noise ("gaussian"), or "exact".
+        trace: in training: "exact", or Hutchinson's estimate by random signs, "rademacher", or noise, "gaussian".
         evaluation_solver: as `solver` unless given.
         evaluation_trace: unless given "exact" for vectors of up to 64 dimensions, else as `trace`.
         evaluation_probes: noise vectors that an estimate in evaluation averages.

@@ -34,7 +34,7 @@ class FFJORD(ContinuousFlow):
         learn_end_time: whether it is learned; RNODE's is not.
         alpha: of the logit: 1e-6 for MNIST, 0.05 for CIFAR-10.
         solver: of the differential equations; dopri5 at 1e-5 unless given.
-        trace: in training: Hutchinson's estimate by random signs ("rademacher") or normal noise ("gaussian"), or "exact".
+        trace: in training: "exact", or Hutchinson's estimate by random signs, "rademacher", or noise, "gaussian".
         evaluation_solver: as `solver` unless given.
         evaluation_trace: as `trace` unless given.
         evaluation_probes: noise vectors that an estimate in evaluation averages.
