@@ -92,9 +92,7 @@ def test_hutchinsons_estimate_is_unbiased(trace: str, probes: int) -> None:
 
 def test_more_probes_are_less_noise() -> None:
     x = _points(1).repeat(4000, 1)
-    one, four = (
-        _flow(Integration(EQUAL_STEPS, "gaussian", probes)).eval()(x)[1].var() for probes in (1, 4)
-    )
+    one, four = (_flow(Integration(EQUAL_STEPS, "gaussian", probes)).eval()(x)[1].var() for probes in (1, 4))
     assert float((one / four).detach()) == pytest.approx(4.0, rel=0.2)
 
 
@@ -197,7 +195,7 @@ def test_a_field_that_runs_away_ends_in_a_sentence(adjoint: bool) -> None:
 
 
 def test_other_assertions_are_let_through() -> None:
-    with pytest.raises(AssertionError, match="^mine$"), telling_of_stiffness():
+    with pytest.raises(AssertionError, match=r"^mine$"), telling_of_stiffness():
         raise AssertionError("mine")
 
 

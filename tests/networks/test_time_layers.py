@@ -56,9 +56,7 @@ def test_fields_of_images_take_a_time_each_and_keep_examples_apart(field: Field)
 
 
 def test_a_unet_halves_while_sides_are_even() -> None:
-    counts = [
-        sum(p.numel() for p in UNetField(8, 2).network([1, side, side]).parameters()) for side in (8, 6, 5)
-    ]
+    counts = [sum(p.numel() for p in UNetField(8, 2).network([1, side, side]).parameters()) for side in (8, 6, 5)]
     assert counts[0] > counts[1] > counts[2]
     assert UNetField(8, 2).network([3, 6, 6])(TIMES, torch.randn(2, 3, 6, 6)).shape == (2, 3, 6, 6)
 
