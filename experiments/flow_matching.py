@@ -5,7 +5,8 @@ python experiments/flow_matching.py <folder> [<CPU seconds for each way: points>
 The same network from the same start, by its likelihood (FFJORD's objective, which solves an equation and its gradient
 in every step), by flow matching, and by flow matching with optimal transport within batches. On pinwheel, points of the
 plane: 64-64-64 units, the exact trace, dopri5 at 1e-5. On 8x8 digits: a small U-Net, Hutchinson's trace, dopri5 at 1e-3
-in training and 1e-4 in tests. Adam at the same rate for all; steps of training alone count as time. Writes flow_matching.json, flow_matching.md and flow_matching.png into the folder.
+in training and 1e-4 in tests. Adam at the same rate for all; steps of training alone count as time. Writes
+flow_matching.json, flow_matching.md and flow_matching.png into the folder.
 """
 
 import itertools
@@ -59,7 +60,7 @@ SETS = {"pinwheel": (points, 256, "nats"), "digits": (digits, 64, "bits/dim")}
 
 
 def run(
-    make: Callable[[], CNF], way: str, train: Tensor, test: Tensor, batch: int, seconds: float
+    make: Callable[[], CNF], way: str, data: tuple[Tensor, Tensor], batch: int, seconds: float
 ) -> tuple[CNF, Curve]:
     """Train for that much CPU time; likelihoods are measured at times in equal ratios."""
     torch.manual_seed(0)

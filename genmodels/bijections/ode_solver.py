@@ -74,11 +74,10 @@ class Solver:
             UserError: the steps have become too small to go on.
         """
         time = torch.tensor([start, end], dtype=state[0].dtype, device=state[0].device)
-        free = [_UNCONTROLLED] * (len(state) - controlled)
         there: dict[str, Any] = {
             "method": self.method,
-            "atol": tuple([self.atol] * controlled + free),
-            "rtol": tuple([self.rtol] * controlled + free),
+            "atol": self._tolerances(self.atol, len(state), controlled),
+            "rtol": self._tolerances(self.rtol, len(state), controlled),
             "options": self._options(time[1:]),
         }
         back = {"adjoint_atol": self.atol, "adjoint_rtol": self.rtol, "adjoint_options": self._options(time[:1])}
@@ -89,6 +88,12 @@ class Solver:
             else:
                 path = odeint(derivative, state, time, **there)
         return tuple(part[-1] for part in path)
+
+    @staticmethod
+    def _tolerances(tolerance: float, parts: int, controlled: int) -> float | tuple[float, ...]:
+        if parts == controlled:
+            return tolerance
+        return tuple([tolerance] * controlled + [_UNCONTROLLED] * (parts - controlled))
 
     def _options(self, end: Tensor) -> dict[str, Any]:
         # A step has to end there: torchdiffeq would step beyond and interpolate, at a lower order than the method's.
