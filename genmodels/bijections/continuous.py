@@ -74,7 +74,7 @@ class Continuous(Bijection):
     Shapes: x, z [B, *shape]; log_det [B], nats.
 
     Attributes:
-        evaluations: of the network, in the latest solution. Those of its gradient are not counted.
+        evaluations: of the network, in the latest solution with log_det. Those of its gradient are not counted.
         costs: of the latest solution, where the integrand was "costs".
     """
 
@@ -116,7 +116,8 @@ class Continuous(Bijection):
         state = (x, *[x.new_zeros(len(x)) for _ in range(extra)])
         parameters = list(self.parameters())
         solution, *sums = self.integration.solver.solve(dynamics, state, start, end, parameters, min(2, len(state)))
-        self.evaluations = dynamics.evaluations
+        if self.integrand != "map":
+            self.evaluations = dynamics.evaluations
         self.costs = Costs(*sums[1:]) if self.integrand == "costs" else None
         return solution, sums[0] if sums else x.new_full((len(x),), torch.nan)
 

@@ -85,6 +85,8 @@ class Solver:
             if self.adjoint and torch.is_grad_enabled():
                 wanted = tuple(p for p in parameters if p.requires_grad)
                 path = odeint_adjoint(derivative, state, time, **there, **back, adjoint_params=wanted)
+            elif len(state) == 1:  # a tuple would be taken apart and put together again in every evaluation
+                return (odeint(lambda t, z: derivative(t, (z,))[0], state[0], time, **there)[-1],)
             else:
                 path = odeint(derivative, state, time, **there)
         return tuple(part[-1] for part in path)

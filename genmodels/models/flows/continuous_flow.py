@@ -64,7 +64,7 @@ class ContinuousFlow(Flow):
         return {"solver": str(how.solver), "trace": str(how)}
 
     def diagnostics(self) -> Mapping[str, Tensor]:
-        """`nfe`, evaluations of vector fields in the latest solution, all of them together."""
+        """`nfe`: evaluations of all vector fields in the latest `log_prob`, where there was one since the last call."""
         evaluations = sum(part.evaluations for part in self._parts())
         for part in self._parts():
             part.evaluations = 0
