@@ -90,7 +90,10 @@ def likelihood(model: CNF, test: Tensor) -> float:
 
 
 def seconds_to(curve: Curve, goal: float) -> float | None:
-    """The CPU time at which the curve, straight in the logarithm of time, first comes down to `goal`."""
+    """The CPU time at which the curve, straight in the logarithm of time, first comes down to `goal`.
+
+    That of the first measurement where it is there already.
+    """
     for (before, above), (after, below) in itertools.pairwise(curve):
         if below <= goal:
             share = min(1.0, max(0.0, (above - goal) / (above - below))) if above > below else 0.0
@@ -112,7 +115,8 @@ def table(found: Mapping[str, Mapping[str, Curve]]) -> str:
         goal = curves["likelihood"][-1][1]
         for way, curve in curves.items():
             needed = curve[-1][0] if way == "likelihood" else seconds_to(curve, goal)
-            reached = "not reached" if needed is None else f"{needed:.1f}"
+            before = "at most " if needed == curve[0][0] else ""
+            reached = "not reached" if needed is None else f"{before}{needed:.1f}"
             lines.append(f"| {name} | {way} | {curve[-1][0]:.0f} | {curve[-1][1]:.3f} {SETS[name][2]} | {reached} |")
     return "\n".join(lines) + "\n"
 
@@ -121,6 +125,7 @@ def table(found: Mapping[str, Mapping[str, Curve]]) -> str:
 def draw(found: Mapping[str, Mapping[str, Curve]], models: Mapping[str, Mapping[str, CNF]], path: Path) -> None:
     """For each set a row: the curves, then samples of each way."""
     figure = Figure(figsize=(4 + 3 * len(WAYS), 3.4 * len(found)), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.12)  # type: ignore[union-attr, call-arg]  # or the first titles are cut
     rows = figure.subplots(len(found), 1 + len(WAYS), squeeze=False, width_ratios=[1.4, *[1] * len(WAYS)])
     for (name, curves), (panel, *pictures) in zip(found.items(), rows, strict=True):
         for way, curve in curves.items():

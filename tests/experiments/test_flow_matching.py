@@ -21,10 +21,12 @@ def test_a_way_that_is_better_from_the_first_measurement_on_needs_no_longer_than
 
 def test_the_table_says_when_each_came_there() -> None:
     found = {"pinwheel": {"likelihood": [(1.0, 3.0), (9.0, 2.5)], "flow matching": [(1.0, 3.0), (4.0, 2.0)]}}
-    rows = SCRIPT["table"](found).splitlines()[-2:]
+    found["pinwheel"]["at once"] = [(0.5, 2.4), (4.0, 2.0)]
+    rows = SCRIPT["table"](found).splitlines()[-3:]
     assert rows == [
         "| pinwheel | likelihood | 9 | 2.500 nats | 9.0 |",
         "| pinwheel | flow matching | 4 | 2.000 nats | 2.0 |",
+        "| pinwheel | at once | 4 | 2.000 nats | at most 0.5 |",
     ]
 
 
