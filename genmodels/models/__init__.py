@@ -11,6 +11,8 @@ from genmodels.models.autoregressive.pixelcnnpp import PixelCNNPP
 from genmodels.models.autoregressive.pixelrnn import PixelRNN
 from genmodels.models.autoregressive.pixelsnail import PixelSNAIL
 from genmodels.models.contract import Batch, Model
+from genmodels.models.flows.cnf import CNF
+from genmodels.models.flows.ffjord import FFJORD
 from genmodels.models.flows.flow import Flow
 from genmodels.models.flows.flowpp import FlowPP
 from genmodels.models.flows.flowpp_dequantization import FlowPPDequantization

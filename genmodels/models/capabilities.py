@@ -30,11 +30,15 @@ from genmodels.models.contract import (
     StyleBased,
     Translates,
     TranslationPair,
+    Transport,
     Truncatable,
+    VelocityField,
 )
 
 CAPABILITIES: dict[type, str] = {
     Density: "a model with a density",
+    Transport: "a continuous flow",
+    VelocityField: "a continuous flow along one vector field",
     LatentVariables: "a variational autoencoder",
     SingleLatent: "a variational autoencoder with one layer of latents",
     Sampler: "a model that can be drawn from",

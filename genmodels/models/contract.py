@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genmodels.bijections.continuous import Costs
 from genmodels.distributions.base import Base
 from genmodels.errors import UserError
 from genmodels.models.terms import Gradient, Terms
@@ -45,6 +46,19 @@ class Model(nn.Module):
     @property
     def protocol(self) -> Mapping[str, Any]:
         """What every figure of it has to say, by name, such as that its likelihood is not that of a distribution."""
+        return {}
+
+    @property
+    def estimates_log_prob(self) -> bool:
+        """Whether `log_prob` holds noise, in the mode that the model is in, that is unbiased in log p and not in p.
+
+        Stochastic log-determinants are that. Their mean is right; the log of a mean of exponentials counts the noise as
+        likelihood, so that K samples of an example are averaged instead.
+        """
+        return False
+
+    def diagnostics(self) -> Mapping[str, Tensor]:
+        """Scalars by name about what it has done since it was last asked, logged beside the objective's metrics."""
         return {}
 
     @property
@@ -85,6 +99,29 @@ class Density(Protocol):
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Shapes: x [B, *shape], y [B] -> [B], nats."""
+
+
+class Transport(Density, Protocol):
+    """Its data flow to noise along a path, whose cost it knows: see `Costs`."""
+
+    def log_prob_and_costs(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Costs]:
+        """Shapes: x [B, *shape] -> [B] nats, and the costs of each example, [B]."""
+
+
+class VelocityField(Protocol):
+    """Its data flow to noise along one vector field, which can be asked for without solving an equation.
+
+    Attributes:
+        num_blocks: vector fields one after another; more than one have no common velocity.
+    """
+
+    num_blocks: int
+
+    def at_start(self, x: Tensor) -> Tensor:
+        """Data as the field sees it, dequantised with fresh noise. Shapes: [B, *shape] -> the same, floats."""
+
+    def velocity(self, time: Tensor, v: Tensor) -> Tensor:
+        """dv/ds at time s [B] between 0, the data's, and 1, the noise's. Shapes: v [B, *shape] -> the same."""
 
 
 class LatentVariables(Density, Protocol):

@@ -62,6 +62,11 @@ class IWAE(Loss):
                 f"objective=iwae averages over draws, and {type(model).__name__} needs none, for it gives log p(x): "
                 "choose objective=nll"
             )
+        if model.estimates_log_prob:
+            raise UserError(
+                f"objective=iwae takes the log of a mean, which would count the noise of {type(model).__name__}'s "
+                "log-determinants as likelihood: choose objective=nll, or exact log-determinants"
+            )
         if self.gradient == "doubly_reparametrised":
             required(model, SingleLatent, "objective.gradient=doubly_reparametrised")
         if self.gradient != "reparametrised":  # which every log-weight has

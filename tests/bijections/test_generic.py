@@ -14,8 +14,10 @@ from genmodels.bijections import (
     Additive,
     Autoregressive,
     Bijection,
+    Centre,
     ColumnSplit,
     Compose,
+    Continuous,
     Coupling,
     Diagonal,
     FactorOut,
@@ -23,6 +25,7 @@ from genmodels.bijections import (
     FlowBatchNorm,
     Gated,
     GaussianConditional,
+    Integration,
     Inverse,
     InvertibleConv1x1,
     LearnedTopPrior,
@@ -40,6 +43,7 @@ from genmodels.bijections import (
     Shift,
     Shuffle,
     SigmoidAffine,
+    Solver,
     Squeezed,
     Standardize,
     TanhAffine,
@@ -49,11 +53,14 @@ from genmodels.bijections import (
 )
 from genmodels.models.flows.glow_net import GlowNet
 from genmodels.models.flows.realnvp_net import RealNVPNet
+from genmodels.networks import ConvField, MLPField
 from genmodels.networks.conv import ZeroConv2d
 from genmodels.networks.made_net import MADENet
 from genmodels.networks.mlp import MLP
 
 MASK = checkerboard(2, 4)
+EXACT = Integration(Solver("dopri8", 1e-11, 1e-11), "exact")
+BACKPROPAGATED = Integration(Solver("dopri8", 1e-11, 1e-11, adjoint=False), "exact")
 
 
 def _random_made() -> MADENet:
@@ -110,6 +117,9 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "PLU": (lambda: PLU(4), (4,)),
     "QR": (lambda: QR(4), (4,)),
     "QR of two reflections": (lambda: QR(4, num_reflections=2), (4,)),
+    "centre": (lambda: Centre(), (2, 2, 1)),
+    "continuous, adjoint": (lambda: Continuous(MLPField(4, 1).network([3]), EXACT), (3,)),
+    "continuous, image": (lambda: Continuous(ConvField(2, 1).network([1, 2, 2]), BACKPROPAGATED), (1, 2, 2)),
     "compose": (lambda: Compose([ActNorm(4), Coupling(MLP(2, 4, 8, 1), SigmoidAffine()), Reverse(4)]), (4,)),
 }
 

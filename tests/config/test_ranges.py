@@ -21,6 +21,8 @@ CHOICES = (
     ["data=energy2d", "model=planar", "objective=reverse_kl", "scheduler=noam"],
     ["model=vae_small", "objective=iwae", "scheduler=iwae"],
     ["model=vae_small", "objective=elbo"],
+    ["model=ffjord_small", "model/solver=rk4", "objective=rnode"],
+    ["data=toy2d", "model=ffjord_vectors", "objective=flow_matching"],
 )
 
 

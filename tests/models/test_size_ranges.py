@@ -45,7 +45,13 @@ def _wrong(path: tuple[str, ...], hint: Any) -> list[Any]:
     if path[-1] == "hidden":
         return [[], [0], [8, -1]]
     if hint is float:
-        return {"dropout": [-0.1, 1.0], "alpha": [0.0, -1.0, 0.5]}[path[-1]]
+        return {
+            "dropout": [-0.1, 1.0],
+            "alpha": [0.0, -1.0, 0.5],
+            "end_time": [0.0, -1.0],
+            "atol": [0.0, -1.0],
+            "rtol": [0.0, -1.0],
+        }[path[-1]]
     return []
 
 

@@ -22,7 +22,10 @@ from genmodels.randomness import seed_for, seeded
 
 
 class Likelihood(Metric):
-    """Bits/dim of images, nats of vectors, with K samples an example; an exact model needs and takes one."""
+    """Bits/dim of images, nats of vectors, with K samples an example; an exact model needs and takes one.
+
+    Where log p is estimated (see `Model.estimates_log_prob`) K estimates are averaged, and the bound is that of one.
+    """
 
     name = "likelihood"
     needs = (Density,)
@@ -37,13 +40,15 @@ class Likelihood(Metric):
             trained.model, batches, samples, trained.max_examples, rows=trained.batch_size, seed=trained.seed
         )
         images = trained.model.levels is not None
+        estimated = trained.model.estimates_log_prob
+        protocol = {"importance_samples": 1, "averaged": samples} if estimated else {"importance_samples": samples}
         return figure_of(
             in_reported_unit(scores, trained.model),
             name=metric_name(trained.model),
             unit="bits/dim" if images else "nats",
             direction="lower",
-            kind="exact" if density.exact else "bound",
-            protocol={"importance_samples": samples},
+            kind="exact" if density.exact else "bound" if images or not estimated else "estimate",
+            protocol=protocol,
             other_units={"nats": -float(scores.mean())} if images else {},
         )
 
@@ -58,6 +63,8 @@ def log_likelihoods(
     seed: int = 0,
 ) -> Tensor:
     """log (1/K) sum_k w_k(x) for each example, float64 [N] nats, on the device of the parameters, in evaluation mode.
+
+    Of a model that estimates log p, see `Model.estimates_log_prob`, (1/K) sum_k log w_k(x).
 
     The noise of a batch is a function of (seed, position of the batch). The caller's random state is left as it was.
 
@@ -95,7 +102,8 @@ def log_likelihoods(
 def _log_mean_weight(model: Model, x: Tensor, y: Tensor | None, samples: int, rows: int) -> Tensor:
     """log (1/K) sum_k w_k(x), float64 [B]; as many samples at a time as `rows` allows, and only their sum is kept."""
     at_a_time = max(1, rows // len(x))
-    total = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
+    averages = model.estimates_log_prob
+    total = torch.full((len(x),), 0.0 if averages else -math.inf, dtype=torch.float64, device=x.device)
     for start in range(0, samples, at_a_time):
         weights = log_weights(model, x, y, min(at_a_time, samples - start), "a likelihood").double()
         if not weights.isfinite().all():
@@ -104,5 +112,5 @@ def _log_mean_weight(model: Model, x: Tensor, y: Tensor | None, samples: int, ro
                 f"log_prob gave {bad} values that are not finite among {weights.numel()} of a batch: the weights have "
                 "diverged, so there is no likelihood to report"
             )
-        total = torch.logaddexp(total, weights.logsumexp(dim=0))
-    return total - math.log(samples)
+        total = total + weights.sum(dim=0) if averages else torch.logaddexp(total, weights.logsumexp(dim=0))
+    return total / samples if averages else total - math.log(samples)

@@ -1,7 +1,10 @@
 """The Lightning module of every model that is trained by one loss."""
 
+from typing import Any
+
 from torch import Tensor
 
+from genmodels.bijections import telling_of_stiffness
 from genmodels.errors import UserError
 from genmodels.models.contract import Batch
 from genmodels.objectives import Loss
@@ -24,13 +27,17 @@ class LikelihoodModule(TrainingModule):
         self.step_metrics = {f"train/{name}": value for name, value in metrics.items()}
         return loss
 
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        with telling_of_stiffness():
+            super().backward(loss, *args, **kwargs)
+
     def evaluate_batch(self, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         return self._loss_and_metrics(x, y)[1]
 
     def _loss_and_metrics(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         match self.objective(self.model, x, y):
             case Tensor() as loss, dict() as metrics if loss.numel() == 1:
-                return loss, metrics
+                return loss, {**metrics, **self.model.diagnostics()}
         raise UserError(
             f"{type(self.objective).__name__} has to give a scalar loss and its metrics by name: loss, {{...}}"
         )

@@ -10,6 +10,7 @@ from torch.nn.utils import parameters_to_vector
 from training_toys import DiagonalGaussian, digits, module, standard_callbacks, train, trainer
 
 from genmodels.errors import UserError
+from genmodels.models import NICE
 from genmodels.objectives import NegativeLogLikelihood
 from genmodels.randomness import seed_for, seeded
 from genmodels.training import LikelihoodModule
@@ -198,3 +199,19 @@ def test_a_loss_that_changes_on_the_way_counts_updates_not_batches(tmp_path: Pat
     run = trainer(tmp_path, standard_callbacks(), max_epochs=2, accumulate_grad_batches=3)
     run.fit(lightning, datamodule=digits())
     assert seen == [0, 0, 0, 1, 2, 2, 2, 3]
+
+
+class _GivesUp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("underflow in dt 0.0")  # torchdiffeq's, from the adjoint equation
+
+
+def test_a_solver_that_gives_up_on_a_gradient_is_told() -> None:
+    gives_up = LikelihoodModule(NICE((2,), None), NegativeLogLikelihood(), torch.optim.Adam)
+    with pytest.raises(UserError, match=r"torchdiffeq: underflow in dt.*model/solver=rk4$"):
+        gives_up.backward(_GivesUp.apply(torch.ones((), requires_grad=True)))
