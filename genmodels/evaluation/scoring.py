@@ -125,6 +125,8 @@ def in_words(name: str, figure: Figure, run: Run) -> str:
     terms.append(f"{figure.num_examples:,} {figure.counted}")
     if "likelihood" in figure.protocol:
         terms.append(f"likelihood {figure.protocol['likelihood']}")
+    if "log_det" in figure.protocol:
+        terms.append(f"log-determinants {figure.protocol['log_det']}")
     whole = _with_error(figure.mean, figure.standard_error)
     parts = [f"  {part} {_with_error(*value)}{unit}" for part, value in figure.parts.items()]
     pictures = [f"  picture {picture}" for picture in figure.pictures]

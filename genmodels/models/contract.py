@@ -48,6 +48,15 @@ class Model(nn.Module):
         return {}
 
     @property
+    def estimates_log_prob(self) -> bool:
+        """Whether `log_prob` holds noise, in the mode that the model is in, that is unbiased in log p and not in p.
+
+        Stochastic log-determinants are that. Their mean is right; the log of a mean of exponentials counts the noise as
+        likelihood, so that only one sample of each example can be asked for.
+        """
+        return False
+
+    @property
     def _dtype(self) -> torch.dtype:
         """The parameters' type."""
         return next(self.parameters()).dtype

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from genmodels.errors import UserError
 from genmodels.models.capabilities import offered, required
 from genmodels.models.contract import Density, LatentVariables, Model
 
@@ -15,11 +16,22 @@ def log_weights(model: Model, x: Tensor, y: Tensor | None, samples: int, asker: 
         samples: K.
         asker: what needs a density, as the user typed it.
     Raises:
-        UserError: the model has none.
+        UserError: the model has none, or its log-weights are not to be averaged, see `check_samples`.
     """
+    check_samples(model, samples, asker)
     latent = offered(model, LatentVariables)
     if latent is not None:
         return latent.terms(x, y, samples).log_weights
     density = required(model, Density, asker)
     repeated = x.repeat(samples, *[1] * (x.dim() - 1))
     return density.log_prob(repeated, None if y is None else y.repeat(samples)).view(samples, -1)
+
+
+def check_samples(model: Model, samples: int, asker: str) -> None:
+    """Raise UserError where the model's log-weights are estimates whose noise K samples would count as likelihood."""
+    if samples > 1 and model.estimates_log_prob:
+        raise UserError(
+            f"{asker} of {samples} samples takes the log of a mean, which would count the noise of "
+            f"{type(model).__name__}'s log-determinants as likelihood: take one sample, or an exact log-determinant "
+            "(model.log_det.exact_up_to for evaluation, model/log_det=brute_force for training)"
+        )
