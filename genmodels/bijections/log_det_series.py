@@ -80,7 +80,7 @@ def memory_saving(
 
 class _MemorySaving(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         series: Series,
         net: nn.Module,
@@ -99,7 +99,7 @@ class _MemorySaving(torch.autograd.Function):
         return g.detach(), log_det.detach()
 
     @staticmethod
-    def backward(ctx: Any, grad_g: Tensor, grad_log_det: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad_g: Tensor, grad_log_det: Tensor) -> Any:
         if bool((grad_log_det == grad_log_det[0]).all()):
             of_log_det = [None if gradient is None else grad_log_det[0] * gradient for gradient in ctx.gradients]
         else:

@@ -16,9 +16,8 @@ def log_weights(model: Model, x: Tensor, y: Tensor | None, samples: int, asker: 
         samples: K.
         asker: what needs a density, as the user typed it.
     Raises:
-        UserError: the model has none, or its log-weights are not to be averaged, see `check_samples`.
+        UserError: the model has none.
     """
-    check_samples(model, samples, asker)
     latent = offered(model, LatentVariables)
     if latent is not None:
         return latent.terms(x, y, samples).log_weights
@@ -28,10 +27,16 @@ def log_weights(model: Model, x: Tensor, y: Tensor | None, samples: int, asker: 
 
 
 def check_samples(model: Model, samples: int, asker: str) -> None:
-    """Raise UserError where the model's log-weights are estimates whose noise K samples would count as likelihood."""
+    """Raise UserError where the log of a mean over K samples would count the noise of estimates as likelihood.
+
+    Args:
+        model: in the mode in which it will be asked.
+        samples: K.
+        asker: who takes the mean, as the user typed it.
+    """
     if samples > 1 and model.estimates_log_prob:
         raise UserError(
-            f"{asker} of {samples} samples takes the log of a mean, which would count the noise of "
-            f"{type(model).__name__}'s log-determinants as likelihood: take one sample, or an exact log-determinant "
-            "(model.log_det.exact_up_to for evaluation, model/log_det=brute_force for training)"
+            f"{asker} takes the log of a mean over {samples} samples, which would count the noise of "
+            f"{type(model).__name__}'s log-determinants as likelihood: take one sample, or train with exact "
+            "log-determinants (model/log_det=brute_force)"
         )

@@ -9,7 +9,7 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.models.capabilities import required
 from genmodels.models.contract import Density, LatentVariables, Model, SingleLatent
-from genmodels.models.log_weights import log_weights
+from genmodels.models.log_weights import check_samples, log_weights
 from genmodels.objectives.gradients import PATHS, check_gradient
 from genmodels.objectives.objective import Loss, Selection
 from genmodels.objectives.units import in_reported_unit, metric_name
@@ -62,6 +62,7 @@ class IWAE(Loss):
                 f"objective=iwae averages over draws, and {type(model).__name__} needs none, for it gives log p(x): "
                 "choose objective=nll"
             )
+        check_samples(model, self.samples, "objective=iwae")
         if self.gradient == "doubly_reparametrised":
             required(model, SingleLatent, "objective.gradient=doubly_reparametrised")
         if self.gradient != "reparametrised":  # which every log-weight has

@@ -15,7 +15,7 @@ from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.models.capabilities import required
 from genmodels.models.contract import Batch, Density, Model
-from genmodels.models.log_weights import log_weights
+from genmodels.models.log_weights import check_samples, log_weights
 from genmodels.objectives.units import in_reported_unit, metric_name
 from genmodels.progress_bar import progress
 from genmodels.randomness import seed_for, seeded
@@ -68,7 +68,8 @@ def log_likelihoods(
         rows: examples x samples that go through the network at a time (memory).
 
     Raises:
-        UserError: a log-weight is not finite, or there is nothing to score.
+        UserError: a log-weight is not finite, there is nothing to score, or K is not 1 for a model whose log-weights
+            are estimates.
     """
     required(model, Density, "a likelihood")
     device = next(model.parameters()).device
@@ -77,6 +78,7 @@ def log_likelihoods(
     scores: list[Tensor] = []
     remaining = math.inf if max_examples is None else max_examples
     try:
+        check_samples(model, importance_samples, "a likelihood")
         for index, (x, y) in enumerate(batches):
             if remaining <= 0:
                 break

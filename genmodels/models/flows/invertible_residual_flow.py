@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from genmodels.bijections.residual import InvertibleResidual, without_log_det
@@ -83,7 +82,7 @@ def dense_net(
     iterations: int | None,
     is_first: bool,
 ) -> nn.Sequential:
-    """The same of fully connected layers, `num_hidden` of `width` units in between. Shapes: [B, features] -> the same."""
+    """The same of fully connected layers with `num_hidden` hidden layers. Shapes: [B, features] -> the same."""
     layers: list[nn.Module] = [] if is_first else [activation()]
     widths = (features, *[width] * num_hidden, features)
     for index in range(num_hidden + 1):

@@ -33,8 +33,8 @@ class IResNet(InvertibleResidualFlow):
 
     Section 5 and, for the sizes, official code (`dens_est_cifar.sh`): 3 scales of 16 blocks of width 512. The first
     block has no activation in front. The prior of all latents is one diagonal normal distribution, learned. With
-    3x32x32 it has 25,028,544 parameters; the official code's 25,029,130 are these and 586 of a classifier, which density
-    estimation does not use. Vectors get one scale of fully connected blocks.
+    3x32x32 it has 25,028,544 parameters; the official code's 25,029,130 are these and 586 of a classifier, which its
+    density estimation does not use. Vectors get one scale of fully connected blocks.
 
     Deviations from the official code: actnorm shifts before it scales, not after; evaluation does not take the 5
     biased terms of training, see `LogDetEstimator`; the inverse iterates to the precision of the type, not 100 times.

@@ -118,8 +118,8 @@ class ResidualFlow(InvertibleResidualFlow):
         channels, height, width_of_image = image_shape("residual_flow", shape)
         if squeeze_first and (height % 2 or width_of_image % 2):
             raise UserError(
-                f"model.squeeze_first=true halves the images, and {height}x{width_of_image} cannot be halved: set it to "
-                "false"
+                f"model.squeeze_first=true halves the images, and {height}x{width_of_image} cannot be halved: "
+                "set it to false"
             )
         inner = (4 * channels, height // 2, width_of_image // 2) if squeeze_first else tuple(shape)
         scales = scales_for("residual_flow", inner, num_scales, wished=3, last_squeezes=False)
