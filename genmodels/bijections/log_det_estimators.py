@@ -12,9 +12,9 @@ from genmodels.bijections.log_det_series import (
     memory_saving,
     neumann_series,
     plain_series,
-    series_value,
 )
 from genmodels.bijections.russian_roulette import geometric, poisson, roulette_weights
+from genmodels.networks.contraction import Contraction
 from genmodels.ranges import at_least
 
 _SERIES = {"series": plain_series, "neumann": neumann_series}
@@ -52,7 +52,7 @@ class LogDetEstimator(nn.Module, ABC):
             return "exact"
         return f"{self.evaluation_terms} terms and a random number more, 1 probe"
 
-    def forward(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, net: Contraction, x: Tensor) -> tuple[Tensor, Tensor]:
         """g(x), and its log-determinant or an estimate of that. Shapes: x [B, ...] -> [B, ...], [B], nats."""
         if self.training:
             return self.in_training(net, x)
@@ -61,7 +61,7 @@ class LogDetEstimator(nn.Module, ABC):
         return _estimate(net, x, "series", self._weights_in_evaluation(), saves_memory=False)
 
     @abstractmethod
-    def in_training(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    def in_training(self, net: Contraction, x: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` gives in training."""
 
     def _weights_in_evaluation(self) -> list[float]:
@@ -76,7 +76,7 @@ class BruteForce(LogDetEstimator):
     def is_exact(self, dimensions: int) -> bool:
         return True
 
-    def in_training(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    def in_training(self, net: Contraction, x: Tensor) -> tuple[Tensor, Tensor]:
         return _exact(net, x)
 
 
@@ -96,7 +96,7 @@ class PowerSeries(LogDetEstimator):
         at_least(1, under="model.log_det.", terms=terms)
         self.terms = terms
 
-    def in_training(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    def in_training(self, net: Contraction, x: Tensor) -> tuple[Tensor, Tensor]:
         return _estimate(net, x, "series", [1.0] * self.terms, saves_memory=False)
 
 
@@ -134,7 +134,7 @@ class RussianRoulette(LogDetEstimator):
         self.mean = nn.Parameter(torch.tensor(2.0), requires_grad=False)
         self.success = nn.Parameter(torch.tensor(0.5), requires_grad=False)
 
-    def in_training(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    def in_training(self, net: Contraction, x: Tensor) -> tuple[Tensor, Tensor]:
         return _estimate(net, x, self.gradient, self._weights(self.exact_terms), self.saves_memory)
 
     def _weights_in_evaluation(self) -> list[float]:
@@ -145,31 +145,18 @@ class RussianRoulette(LogDetEstimator):
         return roulette_weights(exact_terms, law)
 
 
-def _exact(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    with_graph = torch.is_grad_enabled()
-    with torch.enable_grad():
-        x = _differentiable(x, with_graph)
-        g = net(x)
-        log_det = exact_log_det(g, x, with_graph=with_graph)
-    return (g, log_det) if with_graph else (g.detach(), log_det)
+def _exact(net: Contraction, x: Tensor) -> tuple[Tensor, Tensor]:
+    g, product = net.linearized(x)
+    return g, exact_log_det(product, x)
 
 
 def _estimate(
-    net: nn.Module, x: Tensor, gradient: str, weights: Sequence[float], saves_memory: bool
+    net: Contraction, x: Tensor, gradient: str, weights: Sequence[float], saves_memory: bool
 ) -> tuple[Tensor, Tensor]:
-    """By one Gaussian probe; without gradient where none is asked for."""
-    with_graph = torch.is_grad_enabled()
-    probe = torch.randn_like(x)
-    if with_graph and saves_memory:
+    """By one Gaussian probe."""
+    probe, wants_gradient = torch.randn_like(x), torch.is_grad_enabled()
+    if wants_gradient and saves_memory:
         return memory_saving(_SERIES[gradient], net, x, probe, weights)
-    with torch.enable_grad():
-        x = _differentiable(x, with_graph)
-        g = net(x)
-        series = _SERIES[gradient] if with_graph else series_value
-        log_det = series(g, x, probe, weights)
-    return (g, log_det) if with_graph else (g.detach(), log_det)
-
-
-def _differentiable(x: Tensor, with_graph: bool) -> Tensor:
-    """`x` as something that derivatives can be taken by, in the graph that it is part of if there is to be one."""
-    return x if with_graph and x.requires_grad else x.detach().requires_grad_()
+    g, product = net.linearized(x)
+    series = _SERIES[gradient] if wants_gradient else plain_series
+    return g, series(product, probe, weights)

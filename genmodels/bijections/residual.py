@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
-from torch import Tensor, nn
-from torch.autograd import grad
+from torch import Tensor
 
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.log_det_estimators import LogDetEstimator
-from genmodels.networks.lipschitz import Lipschitz
+from genmodels.networks.contraction import Contraction
 
 
 class InvertibleResidual(Bijection):
@@ -19,11 +18,11 @@ class InvertibleResidual(Bijection):
 
     The inverse is the fixed point of x <- z - g(x) (Algorithm 1), iterated until x moves by less than `tolerance`
     relative to 1 + |x|; its gradient is that of the implicit function. Where g is no contraction there may be none, and
-    a warning says so. In training every pass in either direction begins with one `iterate` of the `Lipschitz` layers
+    a warning says so. In training every pass in either direction begins with one `iterate` of the network
     and then sees one and the same g.
 
     Args:
-        net: g, of Lipschitz constant below 1: `Lipschitz` layers and activations of slope at most 1.
+        net: g.
         log_det: how log|det(I + dg/dx)| is found; a copy is the block's own.
         tolerance: of the inverse; None for 8 times the precision of the type.
         max_iterations: of the inverse.
@@ -35,7 +34,7 @@ class InvertibleResidual(Bijection):
     """
 
     def __init__(
-        self, net: nn.Module, log_det: LogDetEstimator, tolerance: float | None = None, max_iterations: int = 1000
+        self, net: Contraction, log_det: LogDetEstimator, tolerance: float | None = None, max_iterations: int = 1000
     ) -> None:
         super().__init__()
         self.net = net
@@ -43,7 +42,6 @@ class InvertibleResidual(Bijection):
         self.tolerance = tolerance
         self.max_iterations = max_iterations
         self.gives_log_det = True
-        self._layers = [module for module in net.modules() if isinstance(module, Lipschitz)]
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         self._iterate()
@@ -65,8 +63,7 @@ class InvertibleResidual(Bijection):
 
     def _iterate(self) -> None:
         if self.training:
-            for layer in self._layers:
-                layer.iterate()
+            self.net.iterate()
 
     def _fixed_point(self, z: Tensor) -> Tensor:
         tolerance = self.tolerance or 8 * torch.finfo(z.dtype).eps
@@ -87,15 +84,15 @@ class InvertibleResidual(Bijection):
 
     def _with_gradient(self, fixed: Tensor, z: Tensor) -> Tensor:
         """`fixed` as a function of z and the parameters that can be differentiated once: dx = (I + J)^-1 (dz - dg)."""
-        at = fixed.detach().requires_grad_()
-        g = self.net(at)
+        with torch.no_grad():
+            _, product = self.net.linearized(fixed)
 
         @torch.no_grad()
         def solve(gradient: Tensor) -> Tensor:
             """w with w (I + J) = gradient, by the iteration w <- gradient - w J."""
             w = gradient
             for _ in range(self.max_iterations):
-                before, w = w, gradient - grad(g, at, w, retain_graph=True)[0]
+                before, w = w, gradient - product(w)
                 if not (w - before).abs().max() > 8 * torch.finfo(w.dtype).eps * w.abs().max():
                     break
             return w

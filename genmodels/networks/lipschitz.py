@@ -6,7 +6,8 @@ A convolution is a linear map of whole images. Its norm depends on their height 
 as a matrix, which can be too small by a factor of the kernel's side: power iteration runs on the map itself.
 """
 
-from abc import abstractmethod
+import math
+from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ _TOLERANCE, _LIMIT = 1e-3, 1000  # relative growth of sigma at which an iteratio
 _TOLERANCE_IN_EVAL, _LIMIT_IN_EVAL = 1e-6, 2000
 
 
-class Lipschitz(CachesInEval):
+class Lipschitz(CachesInEval, ABC):
     """A linear map plus a bias whose Lipschitz constant is at most `bound`, as far as power iteration has come.
 
     `direction`, the singular vector on the narrower side of the map, is a buffer: it is saved, and goes on from where
@@ -69,26 +70,41 @@ class Lipschitz(CachesInEval):
         image = self._there(self.direction)
         sigma = vector_norm(image)
         for _ in range(limit):
-            direction = F.normalize(self._back(image).flatten(), dim=0).view_as(self.direction)
+            direction = self._back(image)
+            direction = direction / vector_norm(direction).clamp(min=torch.finfo(direction.dtype).tiny)
             image = self._there(direction)
             before, sigma = sigma, vector_norm(image)
             if tolerance is not None and bool(sigma <= (1 + tolerance) * before):
                 break
         return direction
 
-    def _start(self, fan_in: int, direction: tuple[int, ...]) -> None:
-        """torch's initial values, and any direction."""
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
-        nn.init.uniform_(self.bias, -(fan_in**-0.5), fan_in**-0.5)
-        self.register_buffer("direction", F.normalize(torch.randn(direction).flatten(), dim=0).view(direction))
-
-    @abstractmethod
     def _there(self, direction: Tensor) -> Tensor:
-        """The map of a vector of its narrower side, without bias: the map itself, or its transpose."""
+        return self.mapped(direction, self.weight) if self.starts_at_input else self.transposed(direction, self.weight)
+
+    def _back(self, image: Tensor) -> Tensor:
+        return self.transposed(image, self.weight) if self.starts_at_input else self.mapped(image, self.weight)
+
+    def _start(self, weight: tuple[int, ...], size: tuple[int, ...]) -> None:
+        """torch's initial values, and a random direction of one input, or output, of that size."""
+        outputs, inputs = weight[:2]
+        fan_in = math.prod(weight[1:])
+        self.weight = nn.Parameter(torch.empty(weight))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-(fan_in**-0.5), fan_in**-0.5))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        self.starts_at_input = inputs <= outputs
+        direction = torch.randn(1, min(inputs, outputs), *size)
+        self.register_buffer("direction", direction / vector_norm(direction))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mapped(x, self.normalized(), self.bias)
 
     @abstractmethod
-    def _back(self, image: Tensor) -> Tensor:
-        """The transpose of `_there`."""
+    def mapped(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The layer with that weight and bias."""
+
+    @abstractmethod
+    def transposed(self, v: Tensor, weight: Tensor) -> Tensor:
+        """v' times the matrix of the layer with that weight. Shapes: as of the output -> as of the input."""
 
 
 class LipschitzLinear(Lipschitz):
@@ -96,19 +112,13 @@ class LipschitzLinear(Lipschitz):
 
     def __init__(self, in_features: int, out_features: int, bound: float, iterations: int | None = None) -> None:
         super().__init__(bound, iterations)
-        self.weight = nn.Parameter(torch.empty(out_features, in_features))
-        self.bias = nn.Parameter(torch.empty(out_features))
-        self.starts_at_input = in_features <= out_features
-        self._start(in_features, (min(in_features, out_features),))
+        self._start((out_features, in_features), ())
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.normalized(), self.bias)
+    def mapped(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.linear(x, weight, bias)
 
-    def _there(self, direction: Tensor) -> Tensor:
-        return self.weight.mv(direction) if self.starts_at_input else self.weight.mT.mv(direction)
-
-    def _back(self, image: Tensor) -> Tensor:
-        return self.weight.mT.mv(image) if self.starts_at_input else self.weight.mv(image)
+    def transposed(self, v: Tensor, weight: Tensor) -> Tensor:
+        return v @ weight
 
 
 class LipschitzConv2d(Lipschitz):
@@ -130,21 +140,12 @@ class LipschitzConv2d(Lipschitz):
         iterations: int | None = None,
     ) -> None:
         super().__init__(bound, iterations)
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.empty(out_channels))
         self.padding = kernel_size // 2
-        self.starts_at_input = in_channels <= out_channels
         # A 1x1 convolution is the same matrix at every pixel, and has the norm of one.
-        height, width = (1, 1) if kernel_size == 1 else size
-        self._start(in_channels * kernel_size**2, (1, min(in_channels, out_channels), height, width))
+        self._start((out_channels, in_channels, kernel_size, kernel_size), (1, 1) if kernel_size == 1 else size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.normalized(), self.bias, padding=self.padding)
+    def mapped(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.conv2d(x, weight, bias, padding=self.padding)
 
-    def _there(self, direction: Tensor) -> Tensor:
-        convolve = F.conv2d if self.starts_at_input else F.conv_transpose2d
-        return convolve(direction, self.weight, padding=self.padding)
-
-    def _back(self, image: Tensor) -> Tensor:
-        convolve = F.conv_transpose2d if self.starts_at_input else F.conv2d
-        return convolve(image, self.weight, padding=self.padding)
+    def transposed(self, v: Tensor, weight: Tensor) -> Tensor:
+        return F.conv_transpose2d(v, weight, padding=self.padding)

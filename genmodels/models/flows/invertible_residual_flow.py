@@ -1,16 +1,19 @@
 """What i-ResNet and Residual Flow share: a flow of invertible residual blocks, and the networks in them."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from genmodels.bijections.residual import InvertibleResidual, without_log_det
 from genmodels.models.flows.flow import Flow
+from genmodels.networks.contraction import Contraction
 from genmodels.networks.lipschitz import LipschitzConv2d, LipschitzLinear
+from genmodels.networks.slope_one import SlopeOne
 
-Activation = Callable[[], nn.Module]
+Activation = Callable[[], SlopeOne]
 
 
 class InvertibleResidualFlow(Flow):
@@ -55,7 +58,7 @@ def conv_net(
     lipschitz: float,
     iterations: int | None,
     is_first: bool,
-) -> nn.Sequential:
+) -> Contraction:
     """3x3 -> 1x1 -> 3x3 convolutions, an activation in front of each but the very first of the model.
 
     Args:
@@ -65,12 +68,12 @@ def conv_net(
         is_first: whether the data itself comes in.
     Shapes: [B, channels, *size] -> the same.
     """
-    layers: list[nn.Module] = [] if is_first else [activation()]
-    widths = (channels, width, width, channels)
-    for index, kernel_size in enumerate((3, 1, 3)):
-        layers += [activation()] if index else []
-        layers.append(LipschitzConv2d(widths[index], widths[index + 1], kernel_size, size, lipschitz, iterations))
-    return nn.Sequential(*layers)
+    channels_between = itertools.pairwise((channels, width, width, channels))
+    layers = [
+        LipschitzConv2d(ins, outs, kernel_size, size, lipschitz, iterations)
+        for kernel_size, (ins, outs) in zip((3, 1, 3), channels_between, strict=True)
+    ]
+    return Contraction(layers, activation, activates_input=not is_first)
 
 
 def dense_net(
@@ -81,11 +84,8 @@ def dense_net(
     lipschitz: float,
     iterations: int | None,
     is_first: bool,
-) -> nn.Sequential:
+) -> Contraction:
     """The same of fully connected layers with `num_hidden` hidden layers. Shapes: [B, features] -> the same."""
-    layers: list[nn.Module] = [] if is_first else [activation()]
-    widths = (features, *[width] * num_hidden, features)
-    for index in range(num_hidden + 1):
-        layers += [activation()] if index else []
-        layers.append(LipschitzLinear(widths[index], widths[index + 1], lipschitz, iterations))
-    return nn.Sequential(*layers)
+    sizes = itertools.pairwise((features, *[width] * num_hidden, features))
+    layers = [LipschitzLinear(ins, outs, lipschitz, iterations) for ins, outs in sizes]
+    return Contraction(layers, activation, activates_input=not is_first)

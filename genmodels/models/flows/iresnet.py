@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from torch import nn
-
 from genmodels.bijections import (
     ActNorm,
     Bijection,
@@ -22,6 +20,7 @@ from genmodels.bijections import (
 from genmodels.distributions import Dequantization
 from genmodels.models.flows.invertible_residual_flow import InvertibleResidualFlow, conv_net, dense_net
 from genmodels.models.flows.scales import scales_for
+from genmodels.networks.slope_one import ELU
 from genmodels.ranges import at_least, between
 
 
@@ -76,7 +75,7 @@ class IResNet(InvertibleResidualFlow):
         of_vectors = len(shape) == 1
 
         def block(shape: Sequence[int], is_first: bool) -> list[Bijection]:
-            bound = (nn.ELU, lipschitz, power_iterations, is_first)
+            bound = (ELU, lipschitz, power_iterations, is_first)
             if of_vectors:
                 net = dense_net(shape[0], width, num_hidden, *bound)
             else:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from torch import nn
-
 from genmodels.bijections import (
     ActNorm,
     Bijection,
@@ -23,10 +21,11 @@ from genmodels.errors import UserError
 from genmodels.models.data_checks import image_shape
 from genmodels.models.flows.invertible_residual_flow import InvertibleResidualFlow, conv_net, dense_net
 from genmodels.models.flows.scales import scales_for
-from genmodels.networks.lip_swish import LipSwish
+from genmodels.networks.contraction import Contraction
+from genmodels.networks.slope_one import ELU, LipSwish
 from genmodels.ranges import at_least, between
 
-_ACTIVATIONS = {"lipswish": LipSwish, "elu": nn.ELU}
+_ACTIVATIONS = {"lipswish": LipSwish, "elu": ELU}
 
 
 class ResidualFlow(InvertibleResidualFlow):
@@ -91,7 +90,7 @@ class ResidualFlow(InvertibleResidualFlow):
         estimator = log_det or RussianRoulette()
         bound = (_ACTIVATIONS[activation], lipschitz, None)
 
-        def step(channels: int, net: nn.Module) -> list[Bijection]:
+        def step(channels: int, net: Contraction) -> list[Bijection]:
             return [InvertibleResidual(net, estimator), _actnorm(channels)]
 
         def dense(features: int, count: int, width: int, is_first: bool = False) -> list[Bijection]:
