@@ -14,6 +14,7 @@ from genmodels.bijections import (
     Additive,
     Autoregressive,
     Bijection,
+    BruteForce,
     ColumnSplit,
     Compose,
     Coupling,
@@ -25,6 +26,7 @@ from genmodels.bijections import (
     GaussianConditional,
     Inverse,
     InvertibleConv1x1,
+    InvertibleResidual,
     LearnedTopPrior,
     Logit,
     MaskedCoupling,
@@ -33,6 +35,7 @@ from genmodels.bijections import (
     Permutation,
     Planar,
     PositionNorm,
+    PowerSeries,
     Radial,
     Reverse,
     Scale,
@@ -48,10 +51,12 @@ from genmodels.bijections import (
     checkerboard,
 )
 from genmodels.models.flows.glow_net import GlowNet
+from genmodels.models.flows.invertible_residual_flow import conv_net, dense_net
 from genmodels.models.flows.realnvp_net import RealNVPNet
 from genmodels.networks.conv import ZeroConv2d
 from genmodels.networks.made_net import MADENet
 from genmodels.networks.mlp import MLP
+from genmodels.networks.slope_one import ELU, LipSwish
 
 MASK = checkerboard(2, 4)
 
@@ -64,6 +69,7 @@ def _random_made() -> MADENet:
 BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "actnorm vector": (lambda: ActNorm(5), (5,)),
     "actnorm image": (lambda: ActNorm(3), (3, 2, 2)),
+    "actnorm, plain scale": (lambda: ActNorm(3, log_scale_factor=1.0, smallest_variance=0.2), (3, 2, 2)),
     "additive coupling": (lambda: Coupling(MLP(3, 2, 8, 1), Additive()), (5,)),
     "sigmoid coupling": (lambda: Coupling(GlowNet(2, 4, 6, edge=True), SigmoidAffine()), (4, 2, 2)),
     "sigmoid coupling swapped": (lambda: Coupling(GlowNet(2, 4, 6), SigmoidAffine(), swap=True), (4, 2, 2)),
@@ -110,6 +116,14 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "PLU": (lambda: PLU(4), (4,)),
     "QR": (lambda: QR(4), (4,)),
     "QR of two reflections": (lambda: QR(4, num_reflections=2), (4,)),
+    "residual": (
+        lambda: InvertibleResidual(dense_net(3, 8, 2, LipSwish, 0.9, None, is_first=False), BruteForce()),
+        (3,),
+    ),
+    "residual, convolutions": (
+        lambda: InvertibleResidual(conv_net(2, (2, 3), 5, ELU, 0.9, 5, is_first=True), PowerSeries()),
+        (2, 2, 3),
+    ),
     "compose": (lambda: Compose([ActNorm(4), Coupling(MLP(2, 4, 8, 1), SigmoidAffine()), Reverse(4)]), (4,)),
 }
 
