@@ -216,7 +216,7 @@ def _alive(z: Tensor) -> int:
         (lambda: PowerSeries(terms=0), r"model\.log_det\.terms must be at least 1"),
         (lambda: RussianRoulette(exact_terms=-1), r"model\.log_det\.exact_terms must be at least 0"),
         (lambda: RussianRoulette(evaluation_terms=0), r"model\.log_det\.evaluation_terms must be at least 1"),
-        (lambda: BruteForce(exact_up_to=-1), r"model\.log_det\.exact_up_to must be at least 0"),
+        (lambda: PowerSeries(exact_up_to=-1), r"model\.log_det\.exact_up_to must be at least 0"),
     ],
 )
 def test_numbers_out_of_range_are_named(make, sentence: str) -> None:  # type: ignore[no-untyped-def]

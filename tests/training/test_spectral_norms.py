@@ -64,7 +64,7 @@ def test_ranks_agree_in_every_step(tmp_path: Path) -> None:
         assert all(torch.equal(ranks[0][key], ranks[1][key]) for key in ranks[0]), when
 
 
-def test_validation_normalises_the_averaged_weights(tmp_path: Path) -> None:
+def test_the_averaged_weights_of_a_run_are_normalised_when_loaded(tmp_path: Path) -> None:
     model = _train("residual_flow", tmp_path, max_steps=5)
     average = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["callbacks"]["EMA"]["average"]
     model.eval()
