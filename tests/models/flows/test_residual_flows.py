@@ -56,11 +56,20 @@ def _flow(exact_up_to: int) -> ResidualFlow:
     """On vectors, where the answer is known, with log-determinants that are exact or not; the same weights in all."""
     torch.manual_seed(0)
     flow = ResidualFlow((6,), None, num_blocks=4, width=32, log_det=RussianRoulette(exact_up_to=exact_up_to))
-    with torch.no_grad():
-        for layer in flow.modules():
-            if isinstance(layer, Lipschitz):
-                layer.weight.mul_(0.5).add_(torch.eye(*layer.weight.shape)).mul_(4.0)
+    _make_steep(flow)
     return flow.eval()
+
+
+@torch.no_grad()
+def _make_steep(model: Flow) -> None:
+    """Let every layer be at its bound, and lead on to what the next one is steep in."""
+    for layer in model.modules():
+        if isinstance(layer, Lipschitz):
+            outputs, inputs, *kernel = layer.weight.shape
+            middle = (slice(None), slice(None), *(size // 2 for size in kernel))
+            layer.weight.mul_(0.5)
+            layer.weight[middle] += torch.eye(outputs, inputs)
+            layer.weight.mul_(4.0)
 
 
 def test_figures_do_not_count_the_noise_of_log_determinants_as_likelihood() -> None:
@@ -127,7 +136,8 @@ def test_training_figures_are_estimates_of_the_likelihood() -> None:
 
 
 def _trained(model: Flow, x: Tensor, steps: int = 40) -> Flow:
-    """Trained hard: a learning rate at which Lipschitz constants go to their bounds."""
+    """From steep blocks, and by long steps."""
+    _make_steep(model)
     initialize(model, lambda: model.log_prob(x))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
     for _ in range(steps):
@@ -191,7 +201,7 @@ def test_after_training_blocks_contract_and_the_flow_inverts(name: str, tmp_path
     assert len(inputs) == len(blocks)
     constants = [_largest_singular_value(block, at) for block, at in inputs]
     assert max(constants) < 1.0
-    assert max(constants) > 0.3  # there is something to bound
+    assert max(constants) > 0.2  # there is something to bound
     assert float(model.inverse_error(x)) < 1e-4
 
     torch.save(model.state_dict(), tmp_path / "weights.pt")
