@@ -22,6 +22,7 @@ from genmodels.bijections.conv1x1 import InvertibleConv1x1
 from genmodels.bijections.coupling import Coupling, MaskedCoupling, checkerboard
 from genmodels.bijections.elementwise import Additive, Elementwise
 from genmodels.bijections.linear import PLU, QR, Diagonal, Linear, Triangular
+from genmodels.bijections.log_det_estimators import BruteForce, LogDetEstimator, PowerSeries, RussianRoulette
 from genmodels.bijections.mixture_logistic import MixtureLogistic
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.ode_solver import Solver, telling_of_stiffness
@@ -30,6 +31,7 @@ from genmodels.bijections.planar import PLANAR, Planar
 from genmodels.bijections.position_norm import PositionNorm
 from genmodels.bijections.preprocessing import Centre, Flattened, Logit, Shift
 from genmodels.bijections.radial import RADIAL, Radial
+from genmodels.bijections.residual import InvertibleResidual
 from genmodels.bijections.scale import Scale
 from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
 from genmodels.bijections.top_prior import LearnedTopPrior

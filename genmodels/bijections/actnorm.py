@@ -15,13 +15,16 @@ class ActNorm(DataInitialized, Bijection):
     Add, then scale, and the factor 3 on the log-scale, are the official code's (`tfops.actnorm`); the paper writes
     s * x + b. Initialisation is explicit, see `genmodels.networks.data_init`.
 
+    Args:
+        log_scale_factor: 3 in Glow's code, 1 in that of i-ResNet and Residual Flow.
+        smallest_variance: a channel of less starts with the scale of this one: 0.2 in Residual Flow's code.
     Shapes: x, z [B, channels] or [B, channels, H, W].
     """
 
-    LOG_SCALE_FACTOR = 3.0
-
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, log_scale_factor: float = 3.0, smallest_variance: float = 0.0) -> None:
         super().__init__()
+        self.log_scale_factor = log_scale_factor
+        self.smallest_variance = smallest_variance
         self.bias = nn.Parameter(torch.zeros(channels))
         self.logs = nn.Parameter(torch.zeros(channels))
 
@@ -37,16 +40,16 @@ class ActNorm(DataInitialized, Bijection):
 
     def scale(self) -> Tensor:
         """exp(3 logs), [channels]."""
-        return torch.exp(self.LOG_SCALE_FACTOR * self.logs)
+        return torch.exp(self.log_scale_factor * self.logs)
 
     def log_det(self, x: Tensor) -> Tensor:
         """log|det dz/dx| for inputs like x, [B]."""
         positions = x[0, 0].numel()
-        return (positions * self.LOG_SCALE_FACTOR * self.logs.sum()).expand(x.shape[0])
+        return (positions * self.log_scale_factor * self.logs.sum()).expand(x.shape[0])
 
     def initialize_from(self, x: Tensor) -> None:
         """Set shift and scale so that every channel of x leaves with mean 0 and variance 1."""
-        bias, log_scale = standardization(x)
+        bias, log_scale = standardization(x, self.smallest_variance)
         self.bias.copy_(bias)
-        self.logs.copy_(log_scale / self.LOG_SCALE_FACTOR)
+        self.logs.copy_(log_scale / self.log_scale_factor)
         self._done()

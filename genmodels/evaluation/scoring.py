@@ -139,6 +139,8 @@ def in_words(name: str, figure: Figure, run: Run) -> str:
         terms.append(f"features {figure.protocol['features']} {figure.protocol['features_sha256']}")
     if "likelihood" in figure.protocol:
         terms.append(f"likelihood {figure.protocol['likelihood']}")
+    if "log_det" in figure.protocol:
+        terms.append(f"log-determinants {figure.protocol['log_det']}")
     whole = _with_error(figure.mean, figure.standard_error)
     parts = [f"  {part} {_with_error(*value)}{unit}" for part, value in figure.parts.items()]
     pictures = [f"  picture {picture}" for picture in figure.pictures]

@@ -18,11 +18,13 @@ from genmodels.models.flows.flowpp import FlowPP
 from genmodels.models.flows.flowpp_dequantization import FlowPPDequantization
 from genmodels.models.flows.glow import Glow
 from genmodels.models.flows.iaf import IAF
+from genmodels.models.flows.iresnet import IResNet
 from genmodels.models.flows.made import MADE
 from genmodels.models.flows.maf import MAF, MAFMoG
 from genmodels.models.flows.nice import NICE
 from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
+from genmodels.models.flows.residual_flow import ResidualFlow
 from genmodels.models.gans.adversarial_model import AdversarialModel
 from genmodels.models.gans.biggan import BigGAN
 from genmodels.models.gans.cyclegan import CycleGAN

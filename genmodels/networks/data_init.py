@@ -32,17 +32,19 @@ class DataInitialized(nn.Module):
         self.is_pending = False
 
 
-def standardization(x: Tensor) -> tuple[Tensor, Tensor]:
+def standardization(x: Tensor, smallest_variance: float = 0.0) -> tuple[Tensor, Tensor]:
     """Shift b and log-scale s for which (x + b) * exp(s) has mean 0 and variance 1 in every channel.
 
     A channel that is constant (deviation below 1e-4) keeps its scale. Deviation: Glow's official code divides by
     deviation + 1e-6, and where all units that feed a channel are dead the first change of the weights below is then
     multiplied by a million.
 
+    Args:
+        smallest_variance: channels of less get the scale of this one, and keep a variance below 1.
     Shapes: x [B, C, ...] -> b, s [C].
     """
     variance, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
-    deviation = variance.sqrt()
+    deviation = variance.clamp(min=smallest_variance).sqrt()
     return -mean, torch.where(deviation < 1e-4, 0.0, -torch.log(deviation))
 
 

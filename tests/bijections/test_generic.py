@@ -14,6 +14,7 @@ from genmodels.bijections import (
     Additive,
     Autoregressive,
     Bijection,
+    BruteForce,
     Centre,
     ColumnSplit,
     Compose,
@@ -28,6 +29,7 @@ from genmodels.bijections import (
     Integration,
     Inverse,
     InvertibleConv1x1,
+    InvertibleResidual,
     LearnedTopPrior,
     Logit,
     MaskedCoupling,
@@ -36,6 +38,7 @@ from genmodels.bijections import (
     Permutation,
     Planar,
     PositionNorm,
+    PowerSeries,
     Radial,
     Reverse,
     Scale,
@@ -52,11 +55,13 @@ from genmodels.bijections import (
     checkerboard,
 )
 from genmodels.models.flows.glow_net import GlowNet
+from genmodels.models.flows.invertible_residual_flow import conv_net, dense_net
 from genmodels.models.flows.realnvp_net import RealNVPNet
 from genmodels.networks import ConvField, MLPField
 from genmodels.networks.conv import ZeroConv2d
 from genmodels.networks.made_net import MADENet
 from genmodels.networks.mlp import MLP
+from genmodels.networks.slope_one import ELU, LipSwish
 
 MASK = checkerboard(2, 4)
 EXACT = Integration(Solver("dopri8", 1e-11, 1e-11), "exact")
@@ -71,6 +76,7 @@ def _random_made() -> MADENet:
 BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "actnorm vector": (lambda: ActNorm(5), (5,)),
     "actnorm image": (lambda: ActNorm(3), (3, 2, 2)),
+    "actnorm, plain scale": (lambda: ActNorm(3, log_scale_factor=1.0, smallest_variance=0.2), (3, 2, 2)),
     "additive coupling": (lambda: Coupling(MLP(3, 2, 8, 1), Additive()), (5,)),
     "sigmoid coupling": (lambda: Coupling(GlowNet(2, 4, 6, edge=True), SigmoidAffine()), (4, 2, 2)),
     "sigmoid coupling swapped": (lambda: Coupling(GlowNet(2, 4, 6), SigmoidAffine(), swap=True), (4, 2, 2)),
@@ -120,6 +126,14 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "centre": (lambda: Centre(), (2, 2, 1)),
     "continuous, adjoint": (lambda: Continuous(MLPField(4, 1).network([3]), EXACT), (3,)),
     "continuous, image": (lambda: Continuous(ConvField(2, 1).network([1, 2, 2]), BACKPROPAGATED), (1, 2, 2)),
+    "residual": (
+        lambda: InvertibleResidual(dense_net(3, 8, 2, LipSwish, 0.9, None, is_first=False), BruteForce()),
+        (3,),
+    ),
+    "residual, convolutions": (
+        lambda: InvertibleResidual(conv_net(2, (2, 3), 5, ELU, 0.9, 5, is_first=True), PowerSeries()),
+        (2, 2, 3),
+    ),
     "compose": (lambda: Compose([ActNorm(4), Coupling(MLP(2, 4, 8, 1), SigmoidAffine()), Reverse(4)]), (4,)),
 }
 

@@ -16,7 +16,7 @@ from genmodels.ranges import at_least, between, fractions
 from tests.support.model_configs import MODELS, data_node, model_node
 
 OF_THE_DATA = {"shape", "levels", "num_classes"}
-MAY_BE_ZERO = {"num_halvings"}
+MAY_BE_ZERO = {"num_halvings", "dense_blocks", "exact_terms", "exact_up_to"}
 
 
 def _node(name: str) -> dict[str, Any]:
@@ -48,6 +48,7 @@ def _wrong(path: tuple[str, ...], hint: Any) -> list[Any]:
         return {
             "dropout": [-0.1, 1.0],
             "alpha": [0.0, -1.0, 0.5],
+            "lipschitz": [0.0, 1.0],
             "end_time": [0.0, -1.0],
             "atol": [0.0, -1.0],
             "rtol": [0.0, -1.0],

@@ -29,7 +29,7 @@ CANNOT = {
     **{(name, (3, 33, 33)): "even width, not 33" for name in ("flowpp", "flowpp_small")},
     **{
         (f"{name}{end}", (3, 33, 33)): "33x33 cannot be halved"
-        for name in ("glow", "dcgan", "wgan_gp_resnet", "sngan", "biggan")
+        for name in ("glow", "dcgan", "wgan_gp_resnet", "sngan", "biggan", "iresnet")
         for end in ("", "_small")
     },
     **{(f"multiscale_pixelcnn{end}", (3, 33, 33)): "33 is odd" for end in ("", "_small")},
@@ -93,6 +93,13 @@ def test_a_model_takes_the_vectors_that_it_says_it_takes(name: str) -> None:
         ("glow_small", "image_folder data.size=50", {"num_scales": 1}),
         ("realnvp", "cifar10", {"num_scales": 2}),
         ("realnvp", "image_folder data.size=33", {"num_scales": 1}),
+        ("iresnet", "cifar10", {"num_scales": 3}),
+        ("iresnet", "mnist", {"num_scales": 2}),
+        ("iresnet", "toy2d", {}),
+        ("residual_flow", "cifar10", {"num_scales": 3}),
+        ("residual_flow", "mnist", {"num_scales": 3}),
+        ("residual_flow", "image_folder data.size=33", {"num_scales": 1}),
+        ("residual_flow", "toy2d", {}),
         ("multiscale_pixelcnn", "cifar10", {"base": 4}),
         ("multiscale_pixelcnn", "mnist", {"base": 7}),
         ("multiscale_pixelcnn", "image_folder data.size=48", {"base": 3}),

@@ -29,11 +29,15 @@ class ModeCoverage(Metric):
     is_cheap = False
     needs = (Sampler,)
 
+    def check(self, trained: Trained) -> None:
+        if trained.modes is None:
+            raise UserError("metrics=[modes] needs data whose modes are known: data=toy2d with data.name=ring or grid")
+
     @torch.no_grad()
     def measure(self, trained: Trained) -> Figure:
+        self.check(trained)
         modes = trained.modes
-        if modes is None:
-            raise UserError("metrics=[modes] needs data whose modes are known: data=toy2d with data.name=ring or grid")
+        assert modes is not None
         sampler = required(trained.model, Sampler, "metrics=[modes]")
         with seeded(seed_for("modes", trained.seed), trained.device):
             samples = sampler.sample(trained.max_examples or _SAMPLES).double()
