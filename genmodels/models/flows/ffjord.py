@@ -8,7 +8,7 @@ from genmodels.bijections.continuous import TraceName
 from genmodels.distributions import Dequantization
 from genmodels.models.data_checks import image_shape
 from genmodels.models.flows.continuous_flow import ContinuousFlow, integrations
-from genmodels.models.flows.scales import scales_for
+from genmodels.models.scales import scales_for
 from genmodels.networks import ConvField, Field
 from genmodels.ranges import at_least, between
 

@@ -19,7 +19,7 @@ from genmodels.bijections import (
 )
 from genmodels.distributions import Dequantization
 from genmodels.models.flows.invertible_residual_flow import InvertibleResidualFlow, conv_net, dense_net
-from genmodels.models.flows.scales import scales_for
+from genmodels.models.scales import scales_for
 from genmodels.networks.slope_one import ELU
 from genmodels.ranges import at_least, between
 

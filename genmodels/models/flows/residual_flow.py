@@ -20,7 +20,7 @@ from genmodels.distributions import Dequantization
 from genmodels.errors import UserError
 from genmodels.models.data_checks import image_shape
 from genmodels.models.flows.invertible_residual_flow import InvertibleResidualFlow, conv_net, dense_net
-from genmodels.models.flows.scales import scales_for
+from genmodels.models.scales import scales_for
 from genmodels.networks.contraction import Contraction
 from genmodels.networks.slope_one import ELU, LipSwish
 from genmodels.ranges import at_least, between
