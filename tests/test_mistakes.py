@@ -103,12 +103,12 @@ def test_a_gradient_that_the_model_lacks_is_told_before_a_run(run: Run, tmp_path
         ),
         ("model=dcgan_small objective/penalty=gradeint", "there is no objective/penalty=gradeint: did you mean "),
         (
-            "model=dcgan_small objective/penalty=gradient",
+            "model=dcgan_small model.num_scales=2 objective/penalty=gradient",
             "objective/penalty=gradient needs a critic that scores each image by itself, and DCGAN's mixes its batch: "
             "choose model.critic_norm=none",
         ),
         (
-            "model=dcgan_small objective/penalty=r1",
+            "model=dcgan_small model.num_scales=2 objective/penalty=r1",
             "objective/penalty=r1 needs a critic that scores each image by itself",
         ),
         ("model=gan data=toy2d model.conditional=true", "model.conditional"),

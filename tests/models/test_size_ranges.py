@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from model_configs import MODELS, data_node, model_node
 
 from genmodels.config.targets import build, is_node
 from genmodels.errors import UserError
 from genmodels.models import Glow
 from genmodels.ranges import at_least, between, fractions
-from tests.support.model_configs import MODELS, data_node, model_node
 
 OF_THE_DATA = {"shape", "levels", "num_classes"}
 MAY_BE_ZERO = {"num_halvings", "dense_blocks", "exact_terms", "exact_up_to"}

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+from model_configs import DATA, MODELS, data_node, model_node
 
 from genmodels import models
 from genmodels.config.targets import build
 from genmodels.distributions import Categorical
 from genmodels.errors import UserError
 from genmodels.models import FlowPP, Glow, Model, MultiscalePixelCNN, PixelCNNPP, RealNVP
-from tests.support.model_configs import DATA, MODELS, data_node, model_node
 
 FOLDERS = [f"image_folder data.size={size}" for size in (33, 48, 50)]
 IMAGES = {

@@ -52,6 +52,7 @@ class TwoLayers(Model):
     """Of 2 x 2 x 2 latents, of which three depend on x, and of two that do both; means far from nought."""
 
     shape, levels, exact = (DATA,), None, False
+    gradients: frozenset[Gradient] = frozenset(("reparametrised",))
 
     def __init__(self) -> None:
         super().__init__()

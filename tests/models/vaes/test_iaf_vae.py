@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from command_line import run_program
+from model_configs import data_node, model_node
 from torch import Tensor
 
 from genmodels.config.compose import compose
@@ -22,7 +23,6 @@ from genmodels.models.vaes.iaf_vae_block import Normal
 from genmodels.networks.data_init import initialize, needs_initialization
 from genmodels.networks.same_conv import DoublingConv2d, SameConv2d
 from genmodels.networks.weight_norm import WeightNormalized
-from tests.support.model_configs import data_node, model_node
 
 PIXELS = (2, 3, 2)  # channels, height and width of latents
 STEPS = ((0, 0), (0, 1), (1, -1), (1, 0), (1, 1))  # from a pixel to those that a 3x3 kernel sees

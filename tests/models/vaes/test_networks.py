@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from golden.fixed import filled
+from model_configs import DATA, data_node, model_node
 from torch import Tensor, nn
 
 from genmodels.config.compose import CONFIG_DIR
@@ -15,7 +16,6 @@ from genmodels.errors import UserError
 from genmodels.models import VAE, ConvNetworks, Diagonal, GatedMLPNetworks, MLPNetworks, Networks, ResNetNetworks
 from genmodels.networks.gated_conv import GatedConv2d, GatedConvTranspose2d
 from genmodels.networks.gated_mlp import GatedLinear
-from tests.support.model_configs import DATA, data_node, model_node
 
 CLASSES = 3
 KINDS = {
