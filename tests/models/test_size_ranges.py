@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from model_configs import MODELS, data_node, model_node
 
 from genmodels.config.targets import build, is_node
 from genmodels.errors import UserError
 from genmodels.models import Glow
 from genmodels.ranges import at_least, between, fractions
-from tests.support.model_configs import MODELS, data_node, model_node
 
 OF_THE_DATA = {"shape", "levels", "num_classes"}
 MAY_BE_ZERO = {"num_halvings"}
@@ -45,7 +45,12 @@ def _wrong(path: tuple[str, ...], hint: Any) -> list[Any]:
     if path[-1] == "hidden":
         return [[], [0], [8, -1]]
     if hint is float:
-        return {"dropout": [-0.1, 1.0], "alpha": [0.0, -1.0, 0.5]}[path[-1]]
+        return {
+            "dropout": [-0.1, 1.0],
+            "alpha": [0.0, -1.0, 0.5],
+            "mixing": [-0.1, 1.1],
+            "average_decay": [0.0, 1.0],
+        }[path[-1]]
     return []
 
 

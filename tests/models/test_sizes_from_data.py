@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+from model_configs import DATA, MODELS, data_node, model_node
 
 from genmodels import models
 from genmodels.config.targets import build
 from genmodels.distributions import Categorical
 from genmodels.errors import UserError
 from genmodels.models import FlowPP, Glow, Model, MultiscalePixelCNN, PixelCNNPP, RealNVP
-from tests.support.model_configs import DATA, MODELS, data_node, model_node
 
 FOLDERS = [f"image_folder data.size={size}" for size in (33, 48, 50)]
 IMAGES = {
@@ -19,11 +19,18 @@ IMAGES = {
     if (node := data_node(name))["levels"] is not None
 }
 OF_VECTORS = {"planar", "radial"}
+OF_CLASSES = {"cyclegan", "cyclegan_small"}
 # How deep a model is makes no difference to what it fits; these check their orders, which takes real tensors.
 SHALLOW = {"num_steps": 1, "num_blocks": 1, "num_layers": 1, "num_resnets": 1, "base_layers": 1}
 ON_CPU = {"iaf", "made", "maf", "maf_mog", "nice", "nice_small"}
 
 CANNOT = {
+    **{
+        (f"stylegan2{end}", (3, side, side)): f"stops at {odd}x{odd}"
+        for end in ("", "_small")
+        for side, odd in ((33, 33), (50, 25))
+    },
+    **{(f"cyclegan{end}", (3, side, side)): "sides that 4 divides" for end in ("", "_small") for side in (33, 50)},
     **{(name, (3, 33, 33)): "even width, not 33" for name in ("flowpp", "flowpp_small")},
     **{(name, (3, 33, 33)): "33x33 cannot be halved" for name in ("glow", "glow_small")},
     **{(f"multiscale_pixelcnn{end}", (3, 33, 33)): "33 is odd" for end in ("", "_small")},
@@ -50,6 +57,8 @@ def test_a_model_builds_on_every_image_set_or_says_why_not(name: str) -> None:
         reason = CANNOT.get((name, shape)) or CANNOT.get((name, shape, levels))
         if name in OF_VECTORS:
             reason = "needs vectors"
+        if name in OF_CLASSES and data_node(data)["num_classes"] is None:
+            reason = reason or "classes"
         if reason is None:
             model = _build(name, data_node(data))
             assert (model.shape, model.levels) == (shape, levels), data
