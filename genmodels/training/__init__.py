@@ -21,4 +21,4 @@ from genmodels.training.modules.training_module import StepRules, TrainingModule
 from genmodels.training.modules.translation_module import TranslationModule
 from genmodels.training.optimizers import AdamNormGrad, GlowAdamax
 from genmodels.training.quiet import quieten
-from genmodels.training.schedules import constant, cosine, exponential, iwae, linear_warmup, noam
+from genmodels.training.schedules import constant, cosine, exponential, iwae, linear, linear_warmup, noam

@@ -19,6 +19,13 @@ def linear_warmup(optimizer: Optimizer, warmup_steps: int) -> LambdaLR:
     return LambdaLR(optimizer, lambda step: _warmup(step, warmup_steps))
 
 
+def linear(optimizer: Optimizer, total_steps: int) -> LambdaLR:
+    """From lr in the first step in equal steps down to nought after `total_steps` of them."""
+    if total_steps < 1:
+        raise UserError(f"scheduler.total_steps={total_steps} must be at least 1.")
+    return LambdaLR(optimizer, lambda step: max(0.0, 1 - step / total_steps))
+
+
 def exponential(
     optimizer: Optimizer, rate: float, warmup_steps: int = 0, decay_start: int = 0, floor: float = 0.0
 ) -> LambdaLR:

@@ -30,6 +30,10 @@ def test_linear_warmup() -> None:
     assert rates(schedules.linear_warmup, 6, warmup_steps=4) == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
 
 
+def test_linear_ends_at_nought() -> None:
+    assert rates(schedules.linear, 6, total_steps=4) == pytest.approx([2.0, 1.5, 1.0, 0.5, 0.0, 0.0])
+
+
 def test_exponential_waits_decays_and_stops_at_the_floor() -> None:
     found = rates(schedules.exponential, 8, rate=0.5, warmup_steps=2, decay_start=3, floor=0.2)
     assert found == pytest.approx([1.0, 2.0, 2.0, 2.0, 1.0, 0.5, 0.4, 0.4])
@@ -61,6 +65,7 @@ def test_the_stages_of_iwae_are_those_of_its_code() -> None:
     ("build", "key"),
     [
         (lambda o: schedules.linear_warmup(o, warmup_steps=-1), "warmup_steps"),
+        (lambda o: schedules.linear(o, total_steps=0), "total_steps"),
         (lambda o: schedules.noam(o, warmup_steps=0), "warmup_steps"),
         (lambda o: schedules.iwae(o, epoch_steps=0), "epoch_steps"),
         (lambda o: schedules.cosine(o, total_steps=-1), "total_steps"),
