@@ -24,7 +24,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("model=glw", "there is no model=glw: did you mean model=glow? model is one of flowpp, flowpp_small, "),
+        ("model=glw", "there is no model=glw: did you mean model=glow? model is one of "),
         ("data=cifar", "there is no data=cifar: did you mean data=cifar10?"),
         ("experiment=nothing_like_it", "there is no experiment=nothing_like_it:"),
         ("modell=glow", "unknown key modell: did you mean model?"),
