@@ -19,11 +19,12 @@ def linear_warmup(optimizer: Optimizer, warmup_steps: int) -> LambdaLR:
     return LambdaLR(optimizer, lambda step: _warmup(step, warmup_steps))
 
 
-def linear(optimizer: Optimizer, total_steps: int) -> LambdaLR:
-    """From lr in the first step in equal steps down to nought after `total_steps` of them."""
-    if total_steps < 1:
-        raise UserError(f"scheduler.total_steps={total_steps} must be at least 1.")
-    return LambdaLR(optimizer, lambda step: max(0.0, 1 - step / total_steps))
+def linear(optimizer: Optimizer, total_steps: int, decay_start: int = 0) -> LambdaLR:
+    """lr for the first `decay_start` steps, from there in equal steps down to nought after `total_steps` in all."""
+    _not_negative("decay_start", decay_start)
+    if total_steps <= decay_start:
+        raise UserError(f"scheduler.total_steps={total_steps} must be at least {decay_start + 1}.")
+    return LambdaLR(optimizer, lambda step: min(1.0, max(0.0, (total_steps - step) / (total_steps - decay_start))))
 
 
 def exponential(

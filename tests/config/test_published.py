@@ -22,12 +22,15 @@ WITHOUT_FIGURE = {
     "gan_stability_wgan",
     "gan_stability_wgan_gp",
     "ffjord_toy2d",
+    "cyclegan_mnist",
     "iaf_moons",
     "iaf_vae_cifar10_tails",
     "maf_moons",
     "maf_two_spirals",
     "pixelcnnpp_cifar10_no_dropout",
     "pixelrnn_diag_binarized_mnist",
+    "stylegan2_cifar10",
+    "stylegan2_cifar10_conditional",
     *(f"{model}_energy{number}" for model in ("planar", "radial") for number in (1, 2, 3, 4)),
 }
 FIGURES = {  # by experiment: metric, value, status
@@ -98,6 +101,7 @@ FIGURES = {  # by experiment: metric, value, status
     "sngan_cifar10": ("fid", 21.7, "recalled"),
     "sngan_cifar10_conditional": ("fid", 17.5, "recalled"),
     "biggan_cifar10": ("fid", 14.73, "recalled"),
+    "cyclegan_horse2zebra": ("fid", 77.2, "recalled"),
 }
 WITHOUT_UNIT = {"fid", "inception_score"}
 RIGHT = {"metric": "bits_per_dim", "value": 3.35, "source": "Table 2", "status": "confirmed"}
@@ -231,3 +235,16 @@ def test_configs_of_older_runs_lack_the_key() -> None:
     config = compose()
     del config["published"]
     check(config)
+
+
+def test_stylegan2s_numbers_are_those_of_the_ada_code() -> None:
+    """Lazy regularisation's share of the steps, and a half-life in images."""
+    config = compose(["experiment=stylegan2_cifar10"])
+    for node, c in ((config["optimizer"], 4 / 5), (config["optimizers"]["discriminator"], 16 / 17)):
+        assert node["lr"] == pytest.approx(0.0025 * c, rel=1e-5)
+        assert node["betas"] == pytest.approx([0, 0.99**c], abs=1e-6)
+    batch = config["data"]["batch_size"]
+    assert config["callbacks"]["ema"]["decay"] == pytest.approx(0.5 ** (batch / 500_000), abs=1e-8)
+    assert config["trainer"]["max_steps"] * batch == 100_000_000
+    assert (config["objective"]["penalty"]["gamma"], config["objective"]["penalty"]["every"]) == (0.01, 16)
+    assert config["objective"]["generator_penalty"] is None

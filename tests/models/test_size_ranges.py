@@ -52,6 +52,8 @@ def _wrong(path: tuple[str, ...], hint: Any) -> list[Any]:
             "end_time": [0.0, -1.0],
             "atol": [0.0, -1.0],
             "rtol": [0.0, -1.0],
+            "mixing": [-0.1, 1.1],
+            "average_decay": [0.0, 1.0],
         }[path[-1]]
     return []
 

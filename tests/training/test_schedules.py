@@ -34,6 +34,10 @@ def test_linear_ends_at_nought() -> None:
     assert rates(schedules.linear, 6, total_steps=4) == pytest.approx([2.0, 1.5, 1.0, 0.5, 0.0, 0.0])
 
 
+def test_linear_begins_where_it_is_told_to() -> None:
+    assert rates(schedules.linear, 6, total_steps=5, decay_start=1) == pytest.approx([2.0, 2.0, 1.5, 1.0, 0.5, 0.0])
+
+
 def test_exponential_waits_decays_and_stops_at_the_floor() -> None:
     found = rates(schedules.exponential, 8, rate=0.5, warmup_steps=2, decay_start=3, floor=0.2)
     assert found == pytest.approx([1.0, 2.0, 2.0, 2.0, 1.0, 0.5, 0.4, 0.4])

@@ -51,8 +51,8 @@ class CycleGAN(Model):
         at_least(1, width=width, num_blocks=num_blocks, critic_width=critic_width, critic_layers=critic_layers)
         channels, *sides = image_shape("cyclegan", shape)
         self.shape, self.levels, self._half = tuple(shape), levels, (levels - 1) / 2
-        self.domains = _two_classes(domains, num_classes)
         layers = _critic_layers(sides, critic_layers)
+        self.domains = _two_classes(domains, num_classes)
         self.chosen = {"critic_layers": layers} if critic_layers is None else {}
         self.generators = nn.ModuleList(ResidualTranslator(channels, width, num_blocks) for _ in self.domains)
         self.discriminators = nn.ModuleList(PatchCritic(channels, critic_width, layers) for _ in self.domains)
