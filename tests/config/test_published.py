@@ -101,6 +101,7 @@ FIGURES = {  # by experiment: metric, value, status
     "sngan_cifar10": ("fid", 21.7, "recalled"),
     "sngan_cifar10_conditional": ("fid", 17.5, "recalled"),
     "biggan_cifar10": ("fid", 14.73, "recalled"),
+    "stylegan2_ada_cifar10": ("fid", 2.42, "second_hand"),
     "cyclegan_horse2zebra": ("fid", 77.2, "recalled"),
 }
 WITHOUT_UNIT = {"fid", "inception_score"}
