@@ -41,6 +41,9 @@ class TranslationModule(TrainingModule):
         """The model as what it offers here: the objective has checked that it does."""
         return cast(TranslationPair, self.model)
 
+    def steps_in(self, windows: int) -> int:
+        return windows
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images = self._by_domain(*batch)
         self.step_metrics = {}

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from training_toys import digits, standard_callbacks, trainer
+from training_toys import SetRules, digits, standard_callbacks, trainer
 
 from genmodels.models import CycleGAN
 from genmodels.objectives import CycleConsistency
-from genmodels.training import TranslationModule
+from genmodels.training import StepRules, TranslationModule
 from genmodels.training.modules.image_history import ImageHistory
+from genmodels.training.position import total_steps
 
 ADAM = partial(torch.optim.Adam, lr=1e-3)
 
@@ -101,6 +102,13 @@ def test_the_history_gives_old_images_half_of_the_time() -> None:
 def test_without_a_history_images_are_new() -> None:
     x = torch.randn(3, 1, 2, 2)
     assert ImageHistory(0, (1, 2, 2))(x) is x
+
+
+def test_every_window_of_batches_is_a_step(tmp_path: Path) -> None:
+    run = module()
+    callbacks = [SetRules(StepRules(accumulate_grad_batches=2)), *standard_callbacks()]
+    trainer(tmp_path, callbacks, max_epochs=1, limit_train_batches=5).fit(run, datamodule=digits(64))
+    assert run.steps_taken == total_steps(run.trainer) == 3
 
 
 def test_figures_of_validation(tmp_path: Path) -> None:
