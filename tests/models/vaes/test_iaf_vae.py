@@ -260,7 +260,7 @@ def test_sides_need_not_be_even(shape: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("gradient", ["sticking", "score"])
 def test_a_gradient_that_it_does_not_have_is_refused(gradient: str) -> None:
     model = _model()
-    with pytest.raises(UserError, match=r"leave objective\.gradient out"):
+    with pytest.raises(UserError, match=r"leave it at reparametrised"):
         model.terms(_images(model, 1), gradient=gradient)  # type: ignore[arg-type]
 
 
