@@ -94,7 +94,8 @@ def _step(model: AdversarialModel, objective: Adversarial, critic_steps: int) ->
         for _ in range(critic_steps):
             update(of_critic, module._critic_loss(x, None, 0))
         model.discriminator.requires_grad_(False)
-        update(of_generator, module._generator_loss(x, None))
+        update(of_generator, module._generator_loss(len(x), None))
+        module._real_scores.clear()
         model.discriminator.requires_grad_(True)
 
     return Competitor(model, {"train": iterate})
