@@ -14,16 +14,15 @@ import argparse
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
+from densities import density_competitor, ratio_table
 from rich.console import Console
-from rich.table import Table
-from step_time import MEASURES, Competitor, in_turns
+from step_time import MEASURES, in_turns
 from torch import Tensor, nn
 from torchdiffeq import odeint, odeint_adjoint
 
@@ -119,36 +118,16 @@ def main() -> None:
     competitors = {}
     for name in options.models:
         try:
-            competitors[name] = _competitor(MAKERS[name](options.trace), x)
+            # At such a rate it hardly moves, and a step's work stays the same.
+            competitors[name] = density_competitor(MAKERS[name](options.trace), x, lr=1e-6)
         except ModuleNotFoundError as error:
             console.print(f"{name} is left out: {error} (the extra `benchmarks` installs it).", soft_wrap=True)
     times = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
     for measure, seconds in times.items():
-        console.print(_table(measure, seconds, competitors))
+        console.print(ratio_table(measure, seconds, competitors, notes={"NFE": _evaluations}))
     if options.json:
         settings = {"trace": options.trace, "batch": options.batch, "rounds": options.rounds}
         options.json.write_text(json.dumps({**settings, "torch": version("torch"), "seconds": times}, indent=2) + "\n")
-
-
-def _competitor(flow: Any, x: Tensor) -> Competitor:
-    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-6, fused=True)  # hardly moves: work stays the same
-
-    def train() -> None:
-        optimizer.zero_grad()
-        (-flow.log_prob(x).mean()).backward()
-        optimizer.step()
-
-    @torch.no_grad()
-    def log_prob() -> Tensor:
-        return flow.log_prob(x)
-
-    @torch.no_grad()
-    def sample() -> Any:
-        return flow.sample(len(x))
-
-    if not log_prob().isfinite().all():
-        raise SystemExit(f"{type(flow).__name__} gives log-probabilities that are not finite.")
-    return Competitor(flow, {"train": train, "log_prob": log_prob, "sample": sample})
 
 
 def _evaluations(flow: Any) -> str:
@@ -160,21 +139,6 @@ def _evaluations(flow: Any) -> str:
         flow.log_prob(torch.randn(512, FEATURES))
         return str(flow.evaluations)
     return ""
-
-
-def _table(measure: str, seconds: Mapping[str, list[float]], competitors: Mapping[str, Competitor]) -> Table:
-    table = Table()
-    for column in (measure, "parameters", "NFE", "median", "min", "ratio", "min ratio"):
-        table.add_column(column, justify="right", no_wrap=True)
-    peers = [times for name, times in seconds.items() if not name.startswith("genmodels")] or list(seconds.values())
-    for name, times in seconds.items():
-        flow = competitors[name]
-        figures = [statistic(times) for statistic in (median, min)]
-        best = [min(statistic(peer) for peer in peers) for statistic in (median, min)]
-        ratios = [f"{figure / reference:.2f}" for figure, reference in zip(figures, best, strict=True)]
-        numbers = (f"{figure:.4f}" for figure in figures)
-        table.add_row(name, f"{flow.parameters:,}", _evaluations(flow.module), *numbers, *ratios)
-    return table
 
 
 if __name__ == "__main__":

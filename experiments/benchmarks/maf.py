@@ -11,16 +11,15 @@ peer, that one left out.
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
+from densities import density_competitor, ratio_table
 from rich.console import Console
-from rich.table import Table
-from step_time import MEASURES, Competitor, in_turns
+from step_time import MEASURES, in_turns
 from torch import Tensor, nn
 
 from genmodels.models import MAF
@@ -98,6 +97,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "zuko": zuko,
 }
 
+DOCUMENTED = ("normflows_documented",)  # another model: an IAF, which samples in one pass
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -113,51 +114,15 @@ def main() -> None:
     competitors = {}
     for name in options.models:
         try:
-            competitors[name] = _competitor(MAKERS[name](), x)
+            competitors[name] = density_competitor(MAKERS[name](), x)
         except ModuleNotFoundError as error:
             console.print(f"{name} is left out: {error} (the extra `benchmarks` installs it).", soft_wrap=True)
     times = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
     for measure, seconds in times.items():
-        console.print(_table(measure, seconds, competitors))
+        console.print(ratio_table(measure, seconds, competitors, DOCUMENTED))
     if options.json:
         settings = {"batch": options.batch, "rounds": options.rounds, "torch": version("torch")}
         options.json.write_text(json.dumps({**settings, "seconds": times}, indent=2) + "\n")
-
-
-def _competitor(flow: Any, x: Tensor) -> Competitor:
-    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4, fused=True)
-
-    def train() -> None:
-        optimizer.zero_grad()
-        (-flow.log_prob(x).mean()).backward()
-        optimizer.step()
-
-    @torch.no_grad()
-    def log_prob() -> Tensor:
-        return flow.log_prob(x)
-
-    @torch.no_grad()
-    def sample() -> Any:
-        return flow.sample(len(x))
-
-    if not log_prob().isfinite().all():
-        raise SystemExit(f"{type(flow).__name__} gives log-probabilities that are not finite.")
-    return Competitor(flow, {"train": train, "log_prob": log_prob, "sample": sample})
-
-
-def _table(measure: str, seconds: Mapping[str, list[float]], competitors: Mapping[str, Competitor]) -> Table:
-    table = Table()
-    for column in (measure, "parameters", "median", "min", "ratio", "min ratio"):
-        table.add_column(column, justify="right", no_wrap=True)
-    # The documented MAF of normflows is another model: an IAF, which samples in one pass.
-    others = ("genmodels", "normflows_documented")
-    peers = [times for name, times in seconds.items() if name not in others] or list(seconds.values())
-    for name, times in seconds.items():
-        figures = [statistic(times) for statistic in (median, min)]
-        best = [min(statistic(peer) for peer in peers) for statistic in (median, min)]
-        ratios = [f"{figure / reference:.2f}" for figure, reference in zip(figures, best, strict=True)]
-        table.add_row(name, f"{competitors[name].parameters:,}", *(f"{figure:.4f}" for figure in figures), *ratios)
-    return table
 
 
 if __name__ == "__main__":

@@ -16,16 +16,16 @@ direction of both. In both the images are what the logit makes of pixels.
 import argparse
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
+from densities import density_competitor, ratio_table
 from rich.console import Console
-from rich.table import Table
-from step_time import MEASURES, Competitor, in_turns
+from step_time import MEASURES, in_turns
 from torch import Tensor, nn
 
 from genmodels.bijections import RussianRoulette
@@ -119,52 +119,17 @@ def main() -> None:
         competitors = {}
         for name in options.models:
             try:
-                competitors[name] = _competitor(MAKERS[name](case), x)
+                flow = MAKERS[name](case)
+                follow = partial(flow.update, flow, 5) if isinstance(flow, Normflows) else lambda: None
+                competitors[name] = density_competitor(flow, x, after_step=follow)
             except ModuleNotFoundError as error:
                 console.print(f"{name} is left out: {error} (the extra `benchmarks` installs it).", soft_wrap=True)
         every[case] = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
         for measure, seconds in every[case].items():
-            console.print(_table(f"{case}, {measure}", seconds, competitors))
+            console.print(ratio_table(f"{case}, {measure}", seconds, competitors))
     if options.json:
         settings = {"rounds": options.rounds, "torch": version("torch")}
         options.json.write_text(json.dumps({**settings, "seconds": every}, indent=2) + "\n")
-
-
-def _competitor(flow: Any, x: Tensor) -> Competitor:
-    parameters = [parameter for parameter in flow.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=1e-4, fused=True)
-
-    def train() -> None:
-        optimizer.zero_grad()
-        (-flow.log_prob(x).mean()).backward()
-        optimizer.step()
-        if isinstance(flow, Normflows):
-            flow.update(flow, 5)
-
-    @torch.no_grad()
-    def log_prob() -> Tensor:
-        return flow.log_prob(x)
-
-    @torch.no_grad()
-    def sample() -> Any:
-        return flow.sample(len(x))
-
-    if not log_prob().isfinite().all():
-        raise SystemExit(f"{type(flow).__name__} gives log-probabilities that are not finite.")
-    return Competitor(flow, {"train": train, "log_prob": log_prob, "sample": sample})
-
-
-def _table(title: str, seconds: Mapping[str, list[float]], competitors: Mapping[str, Competitor]) -> Table:
-    table = Table()
-    for column in (title, "parameters", "median", "min", "ratio", "min ratio"):
-        table.add_column(column, justify="right", no_wrap=True)
-    peers = [times for name, times in seconds.items() if name != "genmodels"] or list(seconds.values())
-    for name, times in seconds.items():
-        figures = [statistic(times) for statistic in (median, min)]
-        best = [min(statistic(peer) for peer in peers) for statistic in (median, min)]
-        ratios = [f"{figure / reference:.2f}" for figure, reference in zip(figures, best, strict=True)]
-        table.add_row(name, f"{competitors[name].parameters:,}", *(f"{figure:.4f}" for figure in figures), *ratios)
-    return table
 
 
 if __name__ == "__main__":
