@@ -178,7 +178,7 @@ def _call(target: Buildable, place: Place, path: str, /, *arguments: Any, **name
 
 def _hold_to_contract(built: object) -> None:
     from genmodels.models.capabilities import contract_errors
-    from genmodels.models.contract import Model  # takes a second to load
+    from genmodels.models.model import Model  # takes a second to load
 
     if isinstance(built, Model):
         raise_all(contract_errors(built))

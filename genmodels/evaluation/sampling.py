@@ -12,7 +12,8 @@ from genmodels.errors import UserError
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Model, PixelByPixel, Sampler, Translates, Truncatable
+from genmodels.models.contract import PixelByPixel, Sampler, Translates, Truncatable
+from genmodels.models.model import Model
 from genmodels.pictures import class_columns
 from genmodels.progress_bar import progress
 from genmodels.ranges import at_least

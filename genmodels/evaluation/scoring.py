@@ -10,7 +10,7 @@ from genmodels.errors import UserError
 from genmodels.evaluation.metrics import METRICS, Figure, Metric, Trained
 from genmodels.evaluation.metrics.metric import Split
 from genmodels.evaluation.setting import Setting
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 from genmodels.objectives import Objective
 from genmodels.ranges import at_least
 from genmodels.runs.finished_run import Run

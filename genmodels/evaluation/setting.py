@@ -12,7 +12,7 @@ from genmodels.data import BatchLoader, DataModule, EpochSampler
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.metric import Split
 from genmodels.files import replacing
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 from genmodels.pictures import is_image, save_grid, save_scatter
 from genmodels.randomness import generator_for, seed_for, seeded
 from genmodels.ranges import at_least

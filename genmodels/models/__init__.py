@@ -10,7 +10,7 @@ from genmodels.models.autoregressive.pixelcnn import PixelCNN
 from genmodels.models.autoregressive.pixelcnnpp import PixelCNNPP
 from genmodels.models.autoregressive.pixelrnn import PixelRNN
 from genmodels.models.autoregressive.pixelsnail import PixelSNAIL
-from genmodels.models.contract import Batch, Model
+from genmodels.models.contract import Batch
 from genmodels.models.flows.cnf import CNF
 from genmodels.models.flows.ffjord import FFJORD
 from genmodels.models.flows.flow import Flow
@@ -34,6 +34,7 @@ from genmodels.models.gans.sngan import SNGAN
 from genmodels.models.gans.stylegan2 import StyleGAN2
 from genmodels.models.gans.wgan import WGAN
 from genmodels.models.gans.wgan_gp_resnet import WGANGPResNet
+from genmodels.models.model import Model
 from genmodels.models.terms import Gradient, Terms
 from genmodels.models.vaes.amortized_posterior import PlanarPosterior, RadialPosterior
 from genmodels.models.vaes.conv_networks import ConvNetworks

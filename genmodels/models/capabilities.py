@@ -20,7 +20,6 @@ from genmodels.models.contract import (
     Latent,
     LatentSampler,
     LatentVariables,
-    Model,
     PixelByPixel,
     Reconstructs,
     SampledDensity,
@@ -34,6 +33,7 @@ from genmodels.models.contract import (
     Truncatable,
     VelocityField,
 )
+from genmodels.models.model import Model
 
 CAPABILITIES: dict[type, str] = {
     Density: "a model with a density",

@@ -1,90 +1,20 @@
 """What a model promises: the types of everything that a family can offer, written once.
 
-Every model is a `Model`. Beyond that a family offers some of the capabilities below; whoever needs one asks for it in
+Every model is a `Model` (model.py). Beyond that a family offers some of the capabilities below; whoever needs one asks for it in
 `capabilities.py`. mypy holds classes against the protocols where they meet.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Protocol
+from collections.abc import Callable, Iterable
+from typing import Literal, Protocol
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.continuous import Costs
 from genmodels.distributions.base import Base
-from genmodels.errors import UserError
 from genmodels.models.terms import Gradient, Terms
 from genmodels.models.vaes.posterior import Posterior
 
-Kind = Literal["images", "vectors"]
 Batch = tuple[Tensor, Tensor | None]
-
-
-class Model(nn.Module):
-    """What every model is: a module that knows the data it is made for.
-
-    Images are integers, uint8 [B, C, H, W] of values 0 .. levels - 1; vectors float32 [B, D]. Labels y are int64 [B].
-
-    Attributes:
-        takes: the kinds of data that the class can be made for.
-        shape: of one x, (C, H, W) or (D,).
-        levels: values of a pixel; None for vectors.
-        num_classes: classes that it conditions on; 0 for none.
-        init_batch_size: examples for data-dependent initialisation; Glow's official code takes 256.
-        chosen: sizes that the model took from the data because none was set, by the names of their settings.
-    """
-
-    takes: ClassVar[frozenset[Kind]] = frozenset(("images", "vectors"))
-    shape: tuple[int, ...]
-    levels: int | None
-    num_classes: int = 0
-    init_batch_size: int = 256
-    chosen: Mapping[str, Any] = MappingProxyType({})
-
-    @property
-    def protocol(self) -> Mapping[str, Any]:
-        """What every figure of it has to say, by name, such as that its likelihood is not that of a distribution."""
-        return {}
-
-    @property
-    def estimates_log_prob(self) -> bool:
-        """Whether `log_prob` holds noise, in the mode that the model is in, that is unbiased in log p and not in p.
-
-        Stochastic log-determinants are that. Their mean is right; the log of a mean of exponentials counts the noise as
-        likelihood, so that K samples of an example are averaged instead.
-        """
-        return False
-
-    def diagnostics(self) -> Mapping[str, Tensor]:
-        """Scalars by name about what it has done since it was last asked, logged beside the objective's metrics."""
-        return {}
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        """The parameters' type."""
-        return next(self.parameters()).dtype
-
-    def _one_hot(self, y: Tensor | None) -> Tensor | None:
-        """The labels as [B, num_classes], None for a model without classes.
-
-        Raises:
-            UserError: there are classes and no labels.
-        """
-        if not self.num_classes:
-            return None
-        if y is None:
-            raise UserError("This model is class-conditional and the data has no labels; set model.conditional=false.")
-        return F.one_hot(y, self.num_classes).to(self._dtype)
-
-    def averaged_modules(self) -> Sequence[nn.Module]:
-        """The parts whose weights an exponential moving average keeps: what is wanted in the end."""
-        return [self]
-
-    def decayed_parameters(self) -> Iterable[nn.Parameter]:
-        """What the optimiser's weight decay applies to."""
-        return self.parameters()
 
 
 class Density(Protocol):

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Density, LatentVariables, Model
+from genmodels.models.contract import Density, LatentVariables
+from genmodels.models.model import Model
 
 
 def log_weights(model: Model, x: Tensor, y: Tensor | None, samples: int, asker: str) -> Tensor:

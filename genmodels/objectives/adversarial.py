@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from genmodels.errors import UserError
 from genmodels.features import FeatureExtractor, chosen_features
 from genmodels.models.capabilities import required
-from genmodels.models.contract import AdversarialPair, Model
+from genmodels.models.contract import AdversarialPair
+from genmodels.models.model import Model
 from genmodels.objectives.augmentation import Augmentation
 from genmodels.objectives.objective import Objective, Selection
 from genmodels.objectives.penalty import GeneratorPenalty, Penalty

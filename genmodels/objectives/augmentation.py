@@ -6,7 +6,8 @@ from typing import ClassVar, cast
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
-from genmodels.models.contract import AdversarialPair, Model
+from genmodels.models.contract import AdversarialPair
+from genmodels.models.model import Model
 
 
 class Augmentation(nn.Module, ABC):

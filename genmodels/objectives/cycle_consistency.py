@@ -5,7 +5,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Model, TranslationPair
+from genmodels.models.contract import TranslationPair
+from genmodels.models.model import Model
 from genmodels.objectives.objective import Objective, Selection
 from genmodels.ranges import at_least
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.models.capabilities import required
-from genmodels.models.contract import LatentVariables, Model
+from genmodels.models.contract import LatentVariables
+from genmodels.models.model import Model
 from genmodels.models.terms import Terms
 from genmodels.objectives.gradients import PATHS, check_gradient
 from genmodels.objectives.objective import Loss, Selection

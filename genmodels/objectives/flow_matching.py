@@ -8,7 +8,8 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Density, Model, VelocityField
+from genmodels.models.contract import Density, VelocityField
+from genmodels.models.model import Model
 from genmodels.objectives.objective import Loss, Selection
 from genmodels.objectives.units import in_reported_unit, metric_name
 from genmodels.ranges import at_least

@@ -2,7 +2,8 @@
 
 from genmodels.errors import UserError
 from genmodels.models.capabilities import required
-from genmodels.models.contract import LatentVariables, Model
+from genmodels.models.contract import LatentVariables
+from genmodels.models.model import Model
 from genmodels.models.terms import Gradient
 
 PATHS: dict[str, Gradient] = {

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Density, LatentVariables, Model, SingleLatent
+from genmodels.models.contract import Density, LatentVariables, SingleLatent
 from genmodels.models.log_weights import log_weights
+from genmodels.models.model import Model
 from genmodels.objectives.gradients import PATHS, check_gradient
 from genmodels.objectives.objective import Loss, Selection
 from genmodels.objectives.units import in_reported_unit, metric_name

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Density, Model
+from genmodels.models.contract import Density
+from genmodels.models.model import Model
 from genmodels.objectives.objective import Loss, Selection
 from genmodels.objectives.units import in_reported_unit, metric_name
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 
 Direction = Literal["lower", "higher"]
 

@@ -5,7 +5,8 @@ from torch import Tensor
 from genmodels.distributions.energies import ENERGIES, log_normalizer
 from genmodels.errors import UserError
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Model, SampledDensity
+from genmodels.models.contract import SampledDensity
+from genmodels.models.model import Model
 from genmodels.objectives.objective import Loss, Selection
 
 _FIRST_INVERSE_TEMPERATURE = 0.01

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Model, Transport
+from genmodels.models.contract import Transport
+from genmodels.models.model import Model
 from genmodels.objectives.nll import NegativeLogLikelihood
 from genmodels.objectives.units import in_reported_unit, metric_name
 from genmodels.ranges import at_least

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 
 
 def metric_name(model: Model) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 from genmodels.config.checks import check_saved
 from genmodels.config.targets import build
 from genmodels.errors import UserError
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 from genmodels.runs.folder import RunFolder
 from genmodels.training.checkpoint_io import read_checkpoint
 

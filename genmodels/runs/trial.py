@@ -8,7 +8,8 @@ from torch import Tensor
 
 from genmodels import plugins
 from genmodels.models.capabilities import offered
-from genmodels.models.contract import Batch, Density, Latent, Model, Sampler
+from genmodels.models.contract import Batch, Density, Latent, Sampler
+from genmodels.models.model import Model
 from genmodels.randomness import seed_for, seeded
 
 _EXAMPLES = 2

@@ -15,11 +15,11 @@ from genmodels.models.contract import (
     Invertible,
     Latent,
     LatentSampler,
-    Model,
     PixelByPixel,
     SampledDensity,
     Sampler,
 )
+from genmodels.models.model import Model
 
 SHAPE = (1, 4, 4)
 

@@ -10,7 +10,7 @@ from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.evaluation.metrics.metric import Trained
 from genmodels.evaluation.metrics.sample_metric import SampleMetric, sample_figure
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 from genmodels.objectives import Objective
 from genmodels.randomness import seed_for, seeded
 

@@ -12,7 +12,8 @@ from genmodels.evaluation.latents import prior_quantiles
 from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Model, Reconstructs, SingleLatent
+from genmodels.models.contract import Reconstructs, SingleLatent
+from genmodels.models.model import Model
 from genmodels.objectives import Objective
 from genmodels.pictures import as_bytes, is_image, save_densities, save_figure, save_grid
 from genmodels.randomness import seed_for, seeded

@@ -14,8 +14,9 @@ from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Batch, Density, Model
+from genmodels.models.contract import Batch, Density
 from genmodels.models.log_weights import log_weights
+from genmodels.models.model import Model
 from genmodels.objectives.units import in_reported_unit, metric_name
 from genmodels.progress_bar import progress
 from genmodels.randomness import seed_for, seeded

@@ -16,7 +16,8 @@ from genmodels.evaluation.metrics.feature_sets import FeatureSets
 from genmodels.evaluation.metrics.figure import Figure
 from genmodels.features import FeatureExtractor, chosen_features
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Batch, Model, Sampler
+from genmodels.models.contract import Batch, Sampler
+from genmodels.models.model import Model
 from genmodels.objectives import Objective
 from genmodels.progress_bar import progress
 from genmodels.randomness import seed_for, seeded

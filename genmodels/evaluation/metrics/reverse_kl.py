@@ -6,7 +6,8 @@ from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.models.capabilities import required
-from genmodels.models.contract import Model, SampledDensity
+from genmodels.models.contract import SampledDensity
+from genmodels.models.model import Model
 from genmodels.objectives import Objective
 from genmodels.randomness import seed_for, seeded
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genmodels.distributions import PixelLikelihood
 from genmodels.distributions.pixels import scaled
 from genmodels.errors import UserError
-from genmodels.models.contract import Kind, Model
+from genmodels.models.model import Kind, Model
 
 Method = Literal["cached", "naive", "jacobi"]
 # Called with x, row and column: two numbers, or two tensors where one step draws several pixels.

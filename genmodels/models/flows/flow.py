@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genmodels.bijections.base import Bijection
 from genmodels.distributions import Base, Dequantization, StandardNormal, UniformDequantization
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 
 
 class Flow(Model):

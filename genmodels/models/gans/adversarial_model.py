@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from genmodels.errors import UserError
-from genmodels.models.contract import Model
 from genmodels.models.data_checks import conditional_classes
+from genmodels.models.model import Model
 from genmodels.networks.eval_cache import CachesInEval
 from genmodels.networks.standing_statistics import has_batch_norm, standing_statistics
 from genmodels.randomness import seed_for, seeded

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
-from genmodels.models.contract import Model
 from genmodels.models.data_checks import image_shape
 from genmodels.models.gans.cyclegan_networks import PatchCritic, ResidualTranslator
+from genmodels.models.model import Model
 from genmodels.ranges import at_least
 
 _MOST_CRITIC_LAYERS = 3  # the paper's: patches of 70x70

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from genmodels.bijections.base import sum_per_sample
 from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
-from genmodels.models.contract import Kind
 from genmodels.models.data_checks import image_shape
+from genmodels.models.model import Kind
 from genmodels.models.terms import Gradient, Terms
 from genmodels.models.vaes.iaf_vae_block import Block, BottomUp, Normal, TopDown
 from genmodels.models.vaes.latent_variable_model import LatentVariableModel

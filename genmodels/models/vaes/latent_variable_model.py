@@ -5,7 +5,7 @@ from typing import get_args
 
 from torch import Tensor
 
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 from genmodels.models.terms import Gradient, Terms
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 from genmodels.ranges import at_least
 
 

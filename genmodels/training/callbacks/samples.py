@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import Density, Model, Sampler, Translates
+from genmodels.models.contract import Density, Sampler, Translates
 from genmodels.models.gans.translations import first_of_each, there_and_back
+from genmodels.models.model import Model
 from genmodels.pictures import class_columns, is_image, save_animation, save_densities, save_grid, save_scatter
 from genmodels.randomness import seed_for, seeded
 from genmodels.training.callbacks.forgiving import Forgiving

@@ -14,7 +14,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from genmodels.errors import UserError
-from genmodels.models.contract import Batch, Model
+from genmodels.models.contract import Batch
+from genmodels.models.model import Model
 from genmodels.networks.data_init import needs_initialization
 from genmodels.objectives import Objective, Selection
 from genmodels.objectives.objective import Direction

@@ -9,7 +9,7 @@ from torch import Tensor
 from genmodels.distributions.modes import MIXTURES, Modes
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics import Figure, ModeCoverage, Trained
-from genmodels.models.contract import Model
+from genmodels.models.model import Model
 from genmodels.objectives import NonSaturating
 
 RING, GRID = MIXTURES["ring"], MIXTURES["grid"]
