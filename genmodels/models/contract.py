@@ -1,7 +1,7 @@
 """What a model promises: the types of everything that a family can offer, written once.
 
-Every model is a `Model` (model.py). Beyond that a family offers some of the capabilities below; whoever needs one asks for it in
-`capabilities.py`. mypy holds classes against the protocols where they meet.
+Every model is a `Model` (model.py). Beyond that a family offers some of the capabilities below; whoever needs one asks
+for it in `capabilities.py`. mypy holds classes against the protocols where they meet.
 """
 
 from collections.abc import Callable, Iterable

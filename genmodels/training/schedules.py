@@ -1,4 +1,7 @@
-"""Learning-rate schedules, one factor per optimiser step (counted from 0) that multiplies the optimiser's lr."""
+"""Learning-rate schedules, one factor per optimiser step (counted from 0) that multiplies the optimiser's lr.
+
+All raise UserError, by the key of the config, for a number that is out of its range.
+"""
 
 import math
 
@@ -21,9 +24,8 @@ def linear_warmup(optimizer: Optimizer, warmup_steps: int) -> LambdaLR:
 
 def linear(optimizer: Optimizer, total_steps: int, decay_start: int = 0) -> LambdaLR:
     """lr for the first `decay_start` steps, from there in equal steps down to nought after `total_steps` in all."""
-    _not_negative("decay_start", decay_start)
-    if total_steps <= decay_start:
-        raise UserError(f"scheduler.total_steps={total_steps} must be at least {decay_start + 1}.")
+    _not_negative("scheduler.decay_start", decay_start)
+    _ends_after("decay_start", decay_start, total_steps)
     return LambdaLR(optimizer, lambda step: min(1.0, max(0.0, (total_steps - step) / (total_steps - decay_start))))
 
 
@@ -55,10 +57,7 @@ def cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int = 0, final_
     Loshchilov & Hutter 2017 (SGDR), equation 5, without restarts.
     """
     _not_negative("scheduler.warmup_steps", warmup_steps)
-    if total_steps <= warmup_steps:
-        raise UserError(
-            f"scheduler.total_steps={total_steps} must be larger than scheduler.warmup_steps={warmup_steps}."
-        )
+    _ends_after("warmup_steps", warmup_steps, total_steps)
 
     def factor(step: int) -> float:
         progress = min(1.0, max(0.0, (step - warmup_steps) / (total_steps - warmup_steps)))
@@ -104,3 +103,11 @@ def _warmup(step: int, warmup_steps: int) -> float:
 def _not_negative(key: str, value: int) -> None:
     if value < 0:
         raise UserError(f"{key}={value} must not be negative.")
+
+
+def _ends_after(key: str, value: int, total_steps: int) -> None:
+    if total_steps <= value:
+        raise UserError(
+            f"scheduler.total_steps={total_steps} must be larger than scheduler.{key}={value}: set trainer.max_steps, "
+            "which it follows, or scheduler.total_steps."
+        )

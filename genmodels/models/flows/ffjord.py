@@ -21,7 +21,8 @@ class FFJORD(ContinuousFlow):
         bijection:   dz/dt = f(t, z) from 0 to T,   f = 3x3 convolutions that see t, T learned
 
     A logit in front. Scales go on while the sides have four pixels; with 1x28x28 three, 800,646 parameters, with
-    3x32x32 four, 1,358,882, both as the official code has them. Of vectors: `CNF`.
+    3x32x32 four, 1,358,882, both as the official code has them. Of vectors: `CNF`. Deviation: the last step of
+    a solver lands on T itself, where the code takes torchdiffeq's interpolation there.
 
     Args:
         shape: (C, H, W).

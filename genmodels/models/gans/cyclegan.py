@@ -20,6 +20,8 @@ class CycleGAN(Model):
     The domains are two classes of the data: examples of others are not looked at. Networks as in the official torch
     code, weights from N(0, 0.02). There is nothing random in it, so it translates and does not sample.
 
+    Deviation: images smaller than 24x24 have critics of fewer layers.
+
     Args:
         shape: (C, H, W), of sides that 4 divides.
         levels: number of pixel values.

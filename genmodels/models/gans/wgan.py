@@ -31,7 +31,7 @@ class WGAN(AdversarialModel):
     parameters, with batch norm in the critic 1,536 more.
 
     Sides that are odd are halved upwards, and the generator's maps cut to size again, as in `gan_mnist.py` (7 of 8 rows
-    on 28x28; it cuts behind the ReLU, and we before batch norm).
+    on 28x28). Deviation: it cuts behind the ReLU, and we before batch norm.
 
     Args:
         shape: (C, H, W).
