@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from torch import Tensor
@@ -140,7 +141,8 @@ def draw(found: Mapping[str, Mapping[str, Curve]], models: Mapping[str, Mapping[
                 picture.plot(*model.eval().sample(3000).T, ",", color="black")
                 picture.set(xlim=(-4, 4), ylim=(-4, 4))
             else:
-                tiles = model.eval().sample(36).view(6, 6, 8, 8).permute(0, 2, 1, 3).reshape(48, 48)
+                digits = F.pad(model.eval().sample(36).view(6, 6, 8, 8), (0, 1, 0, 1), value=model.levels - 1)
+                tiles = digits.permute(0, 2, 1, 3).reshape(54, 54)
                 picture.imshow(tiles, cmap="gray", vmin=0, vmax=model.levels - 1)
     save_figure(figure, path)
 

@@ -92,11 +92,12 @@ class AdversarialModule(TrainingModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         super().validation_step(batch, batch_idx)
-        x, y = batch
-        left = math.ceil(self.objective.compared / self.trainer.world_size) - self._compared
-        if self._meter is None or left <= 0:
+        if self._meter is None:
             return
-        x, y = x[:left], None if y is None else y[:left]
+        left = math.ceil(self.objective.compared / self.trainer.world_size) - self._compared
+        if left <= 0:
+            return
+        x, y = batch[0][:left], None if batch[1] is None else batch[1][:left]
         with seeded(seed_for("compared samples", self._seed, batch_idx, self.global_rank), self.device):
             self._meter.add_real(x)
             self._meter.add_generated(self.pair.sample(len(x), y if self.model.num_classes else None))
