@@ -16,6 +16,8 @@ from genmodels.objectives.penalty import GeneratorPenalty, Penalty
 from genmodels.pictures import is_image
 from genmodels.ranges import at_least
 
+FEWEST = 4  # examples to be compared: two halves of two
+
 
 class Adversarial(Objective, ABC):
     """The losses of critic and generator, as functions of scores alone, and what is added to them.
@@ -49,7 +51,8 @@ class Adversarial(Objective, ABC):
         augment: Augmentation | None = None,
         compared: int = 2000,
     ) -> None:
-        at_least(0, under="objective.", compared=compared)
+        if compared and compared < FEWEST:
+            raise UserError(f"objective.compared must be 0 or at least {FEWEST}, got {compared}")
         at_least(1, under="objective.", critic_steps=critic_steps, generator_batch=generator_batch)
         self.critic_steps, self.generator_batch = critic_steps, generator_batch
         self.penalty, self.generator_penalty, self.augment = penalty, generator_penalty, augment

@@ -7,9 +7,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from genmodels.errors import UserError
 from genmodels.features import FrechetMeter
 from genmodels.models.contract import AdversarialPair, Batch
-from genmodels.objectives.adversarial import Adversarial
+from genmodels.objectives.adversarial import FEWEST, Adversarial
 from genmodels.randomness import seed_for, seeded
 from genmodels.training.modules.training_module import TrainingModule
 from genmodels.training.position import is_mid_accumulation, windows_seen
@@ -110,6 +111,12 @@ class AdversarialModule(TrainingModule):
         if self.trainer.world_size > 1:
             for part in self._meter.sums():
                 torch.distributed.all_reduce(part)
+        count = int(sum(half.sums[0] for half in self._meter.real_halves))
+        if count < FEWEST:
+            raise UserError(
+                f"a validation of {count} examples is too small to compare samples with: raise data.validation, or set "
+                "objective.compared=0"
+            )
         name = f"val/{self.selection.name}"
         record(self.trainer, {name: self._meter.distance(), f"{name}_of_data": self._meter.real_against_real()})
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from training_toys import digits, standard_callbacks, trainer
 
+from genmodels.errors import UserError
 from genmodels.features import FrechetMeter, chosen_features
 from genmodels.models import GAN
 from genmodels.objectives import NonSaturating
@@ -71,3 +72,13 @@ def test_vectors_are_compared_as_they_are() -> None:
     assert selection is not None
     assert selection.name == "frechet_vectors"
     assert _game(10, (2, 8, 8)).selection is None  # no features of two channels
+
+
+def test_too_few_examples_are_told(tmp_path: Path) -> None:
+    for compared in (-1, 3):
+        with pytest.raises(UserError, match=rf"^objective\.compared must be 0 or at least 4, got {compared}$"):
+            NonSaturating(compared=compared)
+    data = digits()
+    data.validation = 3
+    with pytest.raises(UserError, match=r"a validation of 3 examples is too small .* raise data\.validation, or set"):
+        trainer(tmp_path, standard_callbacks(), max_steps=1).fit(_game(4), datamodule=data)
