@@ -1,5 +1,6 @@
 """When a run is saved: last.ckpt to go on from, best.ckpt to evaluate."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from genmodels.errors import Interrupted, UserError
 from genmodels.files import remove_leftovers
 from genmodels.training.checkpoint_io import link_atomically
+from genmodels.training.finiteness import broken_part, explain_stop
 from genmodels.training.position import is_last_step, is_mid_accumulation, validation_follows
 
 
@@ -26,8 +28,13 @@ class Checkpoints(Checkpoint):
     best.ckpt: after a validation with the best `val/<name>` so far of the figure that selects weights; where the
     objective names none, there is no best.ckpt, and the last weights count.
 
+    Weights that are not finite are never saved: what lies there is the last good state.
+
     Args:
         every_n_steps: steps of training between two versions of last.ckpt.
+
+    Raises:
+        UserError: while training, there is nothing finite to save; going on would not help.
     """
 
     def __init__(self, every_n_steps: int = 1000) -> None:
@@ -52,6 +59,7 @@ class Checkpoints(Checkpoint):
         value = _selecting(trainer, pl_module)
         improved = value is not None and (self.best is None or value < self.best)
         if improved:
+            self._hold_against_nan(trainer, pl_module)
             self.best, self.best_step = value, pl_module.steps_taken
             trainer.save_checkpoint(_folder(trainer) / "best.ckpt")
         if is_mid_accumulation(trainer):
@@ -65,7 +73,8 @@ class Checkpoints(Checkpoint):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         if isinstance(exception, Interrupted) and pl_module.steps_taken != self._saved_step:
-            self._save_last(trainer, pl_module)
+            with suppress(UserError):  # nothing finite to save: the older file stays, and the interruption is told
+                self._save_last(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_step": self.best_step}
@@ -75,8 +84,15 @@ class Checkpoints(Checkpoint):
         self.best_step = state_dict["best_step"]
 
     def _save_last(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._hold_against_nan(trainer, pl_module)
         trainer.save_checkpoint(_folder(trainer) / "last.ckpt")
         self._saved(pl_module)
+
+    def _hold_against_nan(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        broken = broken_part(trainer, pl_module)
+        if broken:
+            reason = f"after step {pl_module.steps_taken}: {broken} is not finite"
+            raise UserError(explain_stop(trainer, pl_module, reason, last_checkpoint(trainer), may_skip=False))
 
     def _saved(self, pl_module: Any) -> None:
         self._saved_step = pl_module.steps_taken

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from genmodels.commands import command
 from genmodels.errors import UserError
 from genmodels.training.callbacks.checkpoints import last_checkpoint
+from genmodels.training.finiteness import broken_part, explain_stop
 from genmodels.training.modules.training_module import parameters_of
 
 
@@ -21,7 +21,7 @@ class NaNGuard(pl.Callback):
     Args:
         policy: `stop` ends the run with a UserError that names the step, the quantity and the last good checkpoint;
             `skip` leaves the weights as they are, goes on with the next batch, and logs the number of such steps as
-            `train/skipped_steps`.
+            `train/skipped_steps`; where the weights themselves are not finite, no batch would help, and it stops too.
         max_consecutive_skips: so many in a row stop the run.
 
     Under several ranks all decide alike.
@@ -50,9 +50,10 @@ class NaNGuard(pl.Callback):
             is_finite = trainer.strategy.reduce_boolean_decision(is_finite, all=True)
         if is_finite:
             self._in_a_row = 0
-        elif self.policy == "stop" or self._in_a_row + 1 >= self.max_consecutive_skips:
-            raise UserError(self._explain(trainer, pl_module))
         else:
+            broken = broken_part(trainer, pl_module)
+            if broken or self.policy == "stop" or self._in_a_row + 1 >= self.max_consecutive_skips:
+                raise UserError(self._explain(trainer, pl_module, broken))
             self._skip(optimizer)
         if self.policy == "skip":
             pl_module.step_metrics["train/skipped_steps"] = torch.tensor(float(self.skipped))
@@ -70,26 +71,15 @@ class NaNGuard(pl.Callback):
         for parameter in parameters_of(optimizer):  # optimisers pass over parameters without a gradient
             parameter.grad = None
 
-    def _explain(self, trainer: pl.Trainer, pl_module: Any) -> str:
-        quantity = _not_finite(self._loss, pl_module)
+    def _explain(self, trainer: pl.Trainer, pl_module: Any, broken: str | None) -> str:
+        quantity = broken or _not_finite(self._loss, pl_module)
         after = f" after {self._in_a_row} steps skipped in a row" if self._in_a_row else ""
-        remedy = "a smaller optimizer.lr, trainer.gradient_clip_val=50"
-        remedy += " or callbacks.nan_guard.policy=skip" if self.policy == "stop" else ""
-        checkpoint = last_checkpoint(trainer)
-        if checkpoint is None:
-            way_on = f"There is no checkpoint yet: start again with {remedy}."
-        else:
-            way_on = (
-                f"The last good checkpoint is {checkpoint}: "
-                f"`{command('train')} resume={trainer.default_root_dir}` goes on from it, with {remedy}."
-            )
-        return f"Training stopped at step {pl_module.steps_taken + 1}{after}: {quantity} is not finite. {way_on}"
+        reason = f"at step {pl_module.steps_taken + 1}{after}: {quantity} is not finite"
+        may_skip = self.policy == "stop" and broken is None
+        return explain_stop(trainer, pl_module, reason, last_checkpoint(trainer), may_skip)
 
 
 def _not_finite(loss: Tensor, pl_module: Any) -> str:
-    for name, parameter in pl_module.named_parameters():
-        if not bool(parameter.isfinite().all()):
-            return f"the parameter {name}"
     if not bool(loss.isfinite()):
         return f"the loss ({loss.item()})"
     for name, parameter in pl_module.named_parameters():
