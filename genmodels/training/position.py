@@ -42,6 +42,13 @@ def is_mid_accumulation(trainer: pl.Trainer) -> bool:
     return not full and not is_last_batch_of_epoch(trainer)
 
 
+def window_size(trainer: pl.Trainer) -> int:
+    """Batches whose gradients make up the current step: fewer where an epoch ends within a window."""
+    window = module_of(trainer).rules.accumulate_grad_batches
+    first = trainer.fit_loop.batch_idx // window * window
+    return int(min(window, trainer.num_training_batches - first))
+
+
 def is_last_step(trainer: pl.Trainer) -> bool:
     """Whether `max_steps` or `max_epochs` ends the fit with this batch."""
     module = module_of(trainer)

@@ -9,6 +9,7 @@ from genmodels.errors import UserError
 from genmodels.models.contract import Batch
 from genmodels.objectives import Loss
 from genmodels.training.modules.training_module import TrainingModule
+from genmodels.training.position import window_size
 
 
 class LikelihoodModule(TrainingModule):
@@ -25,7 +26,8 @@ class LikelihoodModule(TrainingModule):
                 f"{type(self.model).__name__}: there is nothing to train"
             )
         self.step_metrics = {f"train/{name}": value for name, value in metrics.items()}
-        return loss
+        # Lightning divides by the full count, also where the epoch ends within a window.
+        return loss * (self.rules.accumulate_grad_batches / window_size(self.trainer))
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         with telling_of_stiffness():

@@ -21,7 +21,7 @@ from genmodels.objectives import Objective, Selection
 from genmodels.objectives.objective import Direction
 from genmodels.randomness import seed_for, seed_generators, seeded
 from genmodels.training.initialization import broadcast_from_rank_zero, initialize_from
-from genmodels.training.position import is_mid_accumulation
+from genmodels.training.position import is_mid_accumulation, window_size
 from genmodels.training.recording import record
 
 MakeOptimizer = Callable[[Iterable[Any]], Optimizer]
@@ -162,7 +162,7 @@ class TrainingModule(pl.LightningModule, ABC):
 
     def _descend(self, loss: Callable[[], Tensor]) -> Tensor:
         value = loss()
-        self.manual_backward(value / self.rules.accumulate_grad_batches)
+        self.manual_backward(value / window_size(self.trainer))
         return value.detach()
 
     def _step_schedulers(self) -> None:

@@ -201,6 +201,31 @@ def test_a_loss_that_changes_on_the_way_counts_updates_not_batches(tmp_path: Pat
     assert seen == [0, 0, 0, 1, 2, 2, 2, 3]
 
 
+class Gradients(pl.Callback):
+    """Of every step, as one vector."""
+
+    def __init__(self) -> None:
+        self.seen: list[torch.Tensor] = []
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Any) -> None:
+        self.seen.append(torch.cat([p.grad.flatten() for p in pl_module.parameters()]))
+
+
+def gradients(folder: Path, window: int) -> list[torch.Tensor]:
+    """Of the four batches of an epoch, at weights that do not move."""
+    watch = Gradients()
+    run = trainer(folder, [watch, *standard_callbacks()], max_epochs=1, accumulate_grad_batches=window)
+    run.fit(module(DiagonalGaussian((1, 8, 8), 17), lr=0.0), datamodule=digits())
+    return watch.seen
+
+
+def test_a_window_cut_short_by_the_end_of_the_epoch_is_the_mean_of_its_batches(tmp_path: Path) -> None:
+    first, second, third, fourth = gradients(tmp_path / "each", 1)
+    full, rest = gradients(tmp_path / "three", 3)
+    torch.testing.assert_close(full, (first + second + third) / 3)
+    torch.testing.assert_close(rest, fourth)
+
+
 class _GivesUp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:

@@ -87,9 +87,9 @@ def descended(player: Point, direction: Tensor = UPHILL) -> float:
 
 
 def test_steps_of_accumulated_gradients(tmp_path: Path) -> None:
-    """A step after batches 1 to 3, of a third of the sum of their gradients, and one after batch 4, the last."""
+    """A step after batches 1 to 3, of the mean of their gradients, and one after batch 4, the last, by itself."""
     players = play(tmp_path, StepRules(accumulate_grad_batches=3))
-    assert descended(players.model.first) == pytest.approx((1 + 2 + 3) / 3 + 0.5 * 4 / 3)
+    assert descended(players.model.first) == pytest.approx((1 + 2 + 3) / 3 + 0.5 * 4)
     assert descended(players.model.second) == pytest.approx(0.1 * 10 * (1 + 2 + 3) / 3)
     assert players.steps_taken == 1
     rates = [optimizer.param_groups[0]["lr"] for optimizer in players.trainer.optimizers]
