@@ -24,7 +24,9 @@ from genmodels.runs.finished_run import load_run
 from genmodels.runs.fit import Parts, build_parts, fit, loggers_of
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.launch import launch
+from genmodels.runs.lock import held
 from genmodels.runs.provenance import provenance
+from genmodels.runs.signals import ending_in_order
 from genmodels.runs.start_table import print_start_table, start_table
 from genmodels.runs.trial import trial_errors
 from genmodels.runs.unfinished import newest_unfinished
@@ -93,12 +95,19 @@ def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
 
 def train_from(start: Start) -> float | None:
     """The second half of `train`, which says the rest."""
+    is_leader = global_rank() == 0
+    with held(start.folder.path) if is_leader else contextlib.nullcontext():
+        if is_leader and not start.resume:
+            start.folder.require_new()
+        return _train(start, is_leader)
+
+
+def _train(start: Start, is_leader: bool) -> float | None:
     folder, config = start.folder, start.config
     check(config)
     parts = _try_out(config)
     # What the model has chosen is part of the run: another version may choose otherwise.
     config = {**config, "model": {**config["model"], **parts.module.model.chosen}}
-    is_leader = global_rank() == 0
     folder.keep_inside(*folder.written)
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
@@ -189,7 +198,8 @@ def _recorded_end(folder: RunFolder) -> Iterator[None]:
     folder.traceback.unlink(missing_ok=True)
     status, failure = "failed", None
     try:
-        yield
+        with ending_in_order():
+            yield
         status = "finished"
     except (Interrupted, KeyboardInterrupt):
         status = "interrupted"

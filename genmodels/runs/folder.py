@@ -67,6 +67,13 @@ class RunFolder:
             raise UserError(f"{key}={path} is not a run folder: it has no config.yaml")
         return folder
 
+    def require_new(self) -> None:
+        """Raises UserError if a run has begun here: the rows of a second one would mix with its own."""
+        if self._config.exists():
+            raise UserError(
+                f"{self.path} holds a run already: resume={self.path} goes on with it, and a new run needs a new folder"
+            )
+
     def read_config(self) -> dict[str, Any]:
         """The saved config, as data: it asks for nothing from outside itself and lets nothing in.
 

@@ -55,10 +55,10 @@ class RunRecord(pl.Callback):
     def _write(self, trainer: pl.Trainer) -> None:
         if not trainer.is_global_zero or self._started is None:
             return
-        images, seconds = batches_seen(trainer) * self._batch_size, self.seconds
+        batches, seconds = batches_seen(trainer), self.seconds
         self._folder.update_record(
             steps=module_of(trainer).steps_taken,
-            epochs=trainer.current_epoch,
+            epochs=batches // int(trainer.num_training_batches),  # Lightning's count lags where a run was resumed
             wall_time_seconds=round(seconds, 3),
-            images_per_second=round(images / seconds, 2),
+            images_per_second=round(batches * self._batch_size / seconds, 2),
         )

@@ -19,3 +19,13 @@ def test_steps_are_updates_and_images_are_those_of_every_batch(tmp_path: Path, m
     record = folder.read_record()
     assert (record["steps"], record["epochs"]) == (2, 1)
     assert record["images_per_second"] * record["wall_time_seconds"] == pytest.approx(4 * 256, abs=0.05)
+
+
+@pytest.mark.parametrize("limit", [{"max_epochs": 2}, {"max_steps": 8}, {"max_steps": 7}], ids=str)
+def test_epochs_are_full_passes_wherever_a_run_was_resumed(limit: dict[str, int], tmp_path: Path) -> None:
+    """Four batches an epoch."""
+    folder, last = RunFolder(tmp_path), limit.get("max_steps", 8)
+    for steps in (3, 4, 6, last):
+        limits = {"max_steps": steps} if steps < last else limit
+        train(tmp_path, resume=steps > 3, extra=[RunRecord(folder, 256)], **limits)
+        assert folder.read_record()["epochs"] == steps // 4

@@ -1,6 +1,8 @@
-"""Ctrl-C and SIGTERM end a run at the next moment from which it can be resumed exactly."""
+"""Ctrl-C, SIGTERM and SIGHUP end a run at the next moment from which it can be resumed exactly."""
 
+import os
 import signal
+import stat
 import threading
 from types import FrameType
 from typing import Any
@@ -11,14 +13,15 @@ from genmodels.commands import command
 from genmodels.errors import Interrupted
 from genmodels.training.position import is_mid_accumulation, module_of, validation_follows
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Interrupt(pl.Callback):
     """On the first signal finishes the current step or validation batch and raises `Interrupted`.
 
     `Checkpoints` saves last.ckpt on that exception. A second signal does what it would do without this callback.
-    Lightning's own handling ends the process at once on Ctrl-C, without a checkpoint.
+    Lightning's own handling ends the process at once on Ctrl-C, without a checkpoint. SIGHUP says that the terminal was
+    closed; under nohup it stays ignored.
     """
 
     def __init__(self) -> None:
@@ -28,7 +31,7 @@ class Interrupt(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._is_requested = False
         if threading.current_thread() is threading.main_thread():  # Python hands signals to no other
-            self._previous = {s: signal.signal(s, self._request) for s in _SIGNALS}
+            self._previous = {s: signal.signal(s, self._request) for s in _SIGNALS if not _is_ignored(s)}
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._restore()
@@ -66,8 +69,24 @@ class Interrupt(pl.Callback):
     def _request(self, number: int, frame: FrameType | None) -> None:
         self._is_requested = True
         self._restore()
+        if signal.Signals(number).name == "SIGHUP":
+            _let_go_of_the_terminal()
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    """Whether whoever started the process has said so by nohup; Ctrl-C is also ignored in a script's background."""
+    return number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
+
+
+def _let_go_of_the_terminal() -> None:
+    """Writing to one that is gone fails, which would come before the checkpoint."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)
