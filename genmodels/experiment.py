@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import traceback
 import uuid
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,12 @@ def train_from(start: Start) -> float | None:
     """The second half of `train`, which says the rest."""
     is_leader = global_rank() == 0
     with held(start.folder.path) if is_leader else contextlib.nullcontext():
-        if is_leader and not start.resume:
+        if is_leader and start.resume:
+            for path in start.folder.set_damaged_aside():
+                print(
+                    f"{printable(str(path))} could not be read: kept under this name, and begun anew", file=sys.stderr
+                )
+        elif is_leader:
             start.folder.require_new()
         return _train(start, is_leader)
 
@@ -143,11 +149,13 @@ def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str,
     read_checkpoint(folder.last)
     limits = ("max_steps", "max_epochs")
     raised = any(saved["trainer"].get(limit) != config["trainer"].get(limit) for limit in limits)
-    if folder.read_record().get("status") == "finished" and not raised:
-        steps = folder.read_record().get("steps")
+    record: dict[str, Any] = {}
+    with contextlib.suppress(UserError):  # damaged: set aside once it is clear that the run goes on
+        record = folder.read_record()
+    if record.get("status") == "finished" and not raised:
         raise UserError(
-            f"resume={folder.path} is finished after {steps} steps: raise trainer.max_steps or trainer.max_epochs "
-            "to train on"
+            f"resume={folder.path} is finished after {record.get('steps')} steps: raise trainer.max_steps or "
+            "trainer.max_epochs to train on"
         )
 
 

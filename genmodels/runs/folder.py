@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ class RunFolder:
             raise UserError(f"{self._config} cannot be read: it is nested too deep") from None
         except (OSError, yaml.YAMLError, ValueError, OmegaConfBaseException) as error:
             raise UserError(f"{self._config} cannot be read: {str(error).splitlines()[0]}") from error
-        if not isinstance(plain, dict):
+        if not isinstance(plain, dict) or not plain:
             raise UserError(f"{self._config} cannot be read: it holds no keys")
         if odd is not None:
             raise UserError(f"{self._config} cannot be read: a saved config holds only values, and {odd!r} is none")
@@ -123,6 +124,20 @@ class RunFolder:
 
     def update_record(self, **entries: Any) -> None:
         write_json(self._record, {**self.read_record(), **entries})
+
+    def set_damaged_aside(self) -> list[Path]:
+        """Rename run.json and metrics.json where they cannot be read, so that a run with a checkpoint can go on.
+
+        Returns: their new names; what they held is written anew.
+        """
+        moved = []
+        for path, read in ((self._record, self.read_record), (self.metrics, self.read_metrics)):
+            try:
+                read()
+            except UserError:
+                aside = path.with_name(f"{path.name}.damaged-{uuid.uuid4().hex[:8]}")
+                moved.append(path.rename(aside))
+        return moved
 
     def read_metrics(self) -> dict[str, dict[str, Any]]:
         """metrics.json, or an empty dict before it is first written.

@@ -79,6 +79,7 @@ def test_samples_go_through_no_link_either(folder: RunFolder, tmp_path: Path) ->
     [
         ("a: &a [x, x]\nb: [*a, *a]\n", "a saved config holds no aliases"),
         ("a: &a\n  b: *a\n", "a saved config holds no aliases"),
+        ("", "it holds no keys"),
         ("[" * 5000 + "]" * 5000, "it is nested too deep"),
         ("a: " + "x" * 1_000_001, "it has more than 1,000,000 bytes"),
         ("seed: " + "9" * 5000, "Exceeds the limit"),
@@ -203,3 +204,21 @@ def test_samples_that_cannot_be_written_where_they_are_wanted(
 ) -> None:
     (tmp_path / "file").touch()
     assert run("sample", f"run={folder.path}", "n=1", f"out={out}").mistake.startswith(f"out={out}")
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.json"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xf6\x00", b'{"steps": 1}\0\0', None], ids=["empty", "bytes", "zeros", "folder"]
+)
+def test_a_run_with_a_checkpoint_goes_on_whatever_its_records_say(
+    run: Run, folder: RunFolder, name: str, content: bytes | None
+) -> None:
+    path = folder.path / name
+    path.unlink()
+    path.mkdir() if content is None else path.write_bytes(content)
+    done = _resumed(run, folder)
+    assert done.code == 0, done.err
+    assert f"{path}.damaged-" in done.err
+    assert len(list(folder.path.glob(f"{name}.damaged-*"))) == 1
+    assert folder.read_record()["steps"] == 3
+    assert all(figure["step"] == 3 for figure in folder.read_metrics().values())
