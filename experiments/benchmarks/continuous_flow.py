@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from densities import density_competitor, ratio_table
+from densities import density_competitor, ratio_table, share_of_products
 from rich.console import Console
 from step_time import MEASURES, in_turns
 from torch import Tensor, nn
@@ -125,6 +125,8 @@ def main() -> None:
     times = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
     for measure, seconds in times.items():
         console.print(ratio_table(measure, seconds, competitors, notes={"NFE": _evaluations}))
+    for name, competitor in competitors.items():
+        console.print(f"{name}, matrix products: {share_of_products(competitor)}", soft_wrap=True)
     if options.json:
         settings = {"trace": options.trace, "batch": options.batch, "rounds": options.rounds}
         options.json.write_text(json.dumps({**settings, "torch": version("torch"), "seconds": times}, indent=2) + "\n")

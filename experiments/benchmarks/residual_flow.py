@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from densities import density_competitor, ratio_table
+from densities import density_competitor, ratio_table, share_of_products
 from rich.console import Console
 from step_time import MEASURES, in_turns
 from torch import Tensor, nn
@@ -127,6 +127,8 @@ def main() -> None:
         every[case] = {measure: in_turns(competitors, measure, options.rounds) for measure in MEASURES}
         for measure, seconds in every[case].items():
             console.print(ratio_table(f"{case}, {measure}", seconds, competitors))
+        for name, competitor in competitors.items():
+            console.print(f"{case}, {name}, matrix products: {share_of_products(competitor)}", soft_wrap=True)
     if options.json:
         settings = {"rounds": options.rounds, "torch": version("torch")}
         options.json.write_text(json.dumps({**settings, "seconds": every}, indent=2) + "\n")
