@@ -38,7 +38,8 @@ class DataModule(pl.LightningDataModule):
         max_train: train on the first so many of the training examples alone; None: on all.
         size, channels, variant: for sets that come in several; what they mean stands with the set.
         device_resident: keep the training and evaluation examples on the trainer's device, and index and augment there.
-        num_workers: processes that decode files, for sets that do not fit into memory.
+        num_workers: processes that decode files, for sets that do not fit into memory; no more than there are cores.
+        skip_bad: leave out pictures of a folder that cannot be read, instead of naming them and stopping.
 
     Raises:
         UserError: impossible values (at construction); files missing or damaged (when they are read).
@@ -59,12 +60,13 @@ class DataModule(pl.LightningDataModule):
         flip: bool = False,
         shift: float = 0.0,
         binarize: bool = False,
-        size: int | None = None,
+        size: int | Sequence[int] | None = None,
         channels: int | None = None,
         variant: str | None = None,
         max_train: int | None = None,
         device_resident: bool = False,
         num_workers: int = 0,
+        skip_bad: bool = False,
     ) -> None:
         super().__init__()
         if root is None:
@@ -79,7 +81,7 @@ class DataModule(pl.LightningDataModule):
         self.binarize, self.max_train = binarize, max_train
         self.device_resident, self.num_workers = device_resident, num_workers
         self._download = download
-        self.source = source_for(Options(name, folder, num_classes, size, channels, variant, split_seed))
+        self.source = source_for(Options(name, folder, num_classes, size, channels, variant, split_seed, skip_bad))
         self._check(flip, shift)
         divisor = 1 if levels is None or binarize else (self.source.levels or 1) // levels
         self._train_transform = Augmentation(flip, shift, divisor, self.source.levels if binarize else None)
