@@ -61,7 +61,7 @@ class ImageFolder(Source):
             raise UserError(f"data.root={self.root} is a file: set data.root=<folder of your pictures>.")
         names, told = readable(self.root, pictures_below(self.root), self.options.skip_bad)
         if told is not None:
-            warnings.warn(told, stacklevel=2)
+            warnings.warn(told, stacklevel=3)  # past cached_property
         if len(names) < 3:
             raise UserError(
                 f"The folder {self.root.absolute()} holds {len(names)} pictures: data.root needs at least 3 "
