@@ -35,6 +35,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def cache_folder(name: str) -> Path:
+    """A folder of the user's cache, $XDG_CACHE_HOME/genmodels/<name> or ~/.cache/genmodels/<name>; not created."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genmodels" / name
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text`, all of it or nothing; see `replacing`."""
     with replacing(path) as file:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from genmodels.config.combinations import combination_errors, kind_errors
 from genmodels.config.hints import Node
 from genmodels.config.nodes import argument_errors
-from genmodels.config.ranges import range_errors
+from genmodels.config.ranges import range_errors, told_once
 from genmodels.config.targets import build, raise_all
 from genmodels.errors import UserError
 
@@ -82,7 +82,7 @@ def check(config: Mapping[str, Any]) -> None:
     values = {key: value for key, value in config.items() if not isinstance(value, Mapping)}
     # First: the nodes may take a wrong one over.
     raise_all([*argument_errors(TrainConfig, values, complete=False), *range_errors(values)])
-    errors = [*argument_errors(TrainConfig, config), *range_errors(config)]
+    errors = told_once([*argument_errors(TrainConfig, config), *range_errors(config)])
     raise_all([*errors, *_refusals(config)] if errors else combination_errors(config))
 
 

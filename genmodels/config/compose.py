@@ -21,6 +21,14 @@ def _config_dir() -> Path:
 CONFIG_DIR = _config_dir()
 
 
+def picture_shape(channels: Any, size: Any) -> list[Any]:
+    """(C, H, W) of pictures of one size, a number for squares or [height, width]; the resolver `picture_shape`."""
+    return [channels, *(size if isinstance(size, Sequence) and not isinstance(size, str) else (size, size))]
+
+
+OmegaConf.register_new_resolver("picture_shape", picture_shape, replace=True)
+
+
 def group_names() -> set[str]:
     """The config groups: "model", "data", "objective/penalty", ..."""
     return {folder.relative_to(CONFIG_DIR).as_posix() for folder in CONFIG_DIR.rglob("*") if folder.is_dir()}

@@ -4,7 +4,7 @@ Outside of them a run would go wrong without a word: a negative gradient_clip_va
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +127,13 @@ RANGES = {
     "callbacks.stopping_threshold": FINITE,
     "callbacks.divergence_threshold": FINITE,
 }
+_FOLLOWS = {
+    "data.shape": {"data.size", "data.channels"},
+    "model.shape": {"data.shape"},
+    "model.levels": {"data.levels"},
+    "model.num_classes": {"data.num_classes"},
+}
+"""Settings that take their values from others."""
 CHOICES = {"trainer.gradient_clip_algorithm": ("norm", "value")}
 _OURS = ("genmodels.", "torch.", "pytorch_lightning.")
 
@@ -135,6 +142,13 @@ def range_errors(config: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """A sentence for every number out of its range, for every nan and infinity. A user's own classes see to theirs."""
     for key, value in config.items():
         yield from _errors(value, f"{path}.{key}" if path else str(key))
+
+
+def told_once(errors: Iterable[str]) -> list[str]:
+    """Sentences that begin with a setting each, without those about what was only taken from another one of them."""
+    told = [(error, error.partition(" ")[0]) for error in errors]
+    places = {place for _, place in told}
+    return [error for error, place in told if not _FOLLOWS.get(place, set()) & places]
 
 
 def _errors(value: Any, path: str) -> Iterator[str]:

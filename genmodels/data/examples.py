@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from genmodels.data.colours import UNREADABLE, why
 from genmodels.errors import UserError
 from genmodels.randomness import generator_for
 
@@ -106,8 +107,8 @@ class ImageFiles:
         try:
             with Image.open(path) as picture:
                 pixels = torch.from_numpy(np.array(self.decode(picture)))
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged files
-            raise UserError(f"The picture {path} cannot be read ({error}): replace or remove it.") from error
+        except UNREADABLE as error:
+            raise UserError(f"The picture {path} cannot be read ({why(error)}): replace or remove it.") from error
         return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
 
 

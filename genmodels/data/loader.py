@@ -1,5 +1,6 @@
 """Batches in a reproducible order, from any position of any epoch."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import torch
@@ -70,7 +71,7 @@ class BatchLoader:
         examples: what to iterate over.
         sampler: which positions make up each batch.
         transform: (x, generator) -> x; None leaves x as it is.
-        num_workers: processes that read from disk (without effect on examples in memory).
+        num_workers: processes that read from disk, no more than there are cores (without effect on examples in memory).
     """
 
     batch_sampler = None  # Lightning asks every loader that has a `sampler` for this one too
@@ -89,7 +90,7 @@ class BatchLoader:
                 examples,  # type: ignore[arg-type]  # anything that can be indexed by what the sampler yields
                 batch_size=None,
                 sampler=sampler,
-                num_workers=num_workers,
+                num_workers=min(num_workers, _cores()),
                 persistent_workers=True,
             )
 
@@ -114,3 +115,8 @@ class BatchLoader:
         except UserError as error:  # torch has put the worker's traceback around the sentence
             sentence = str(error).rpartition(f"{UserError.__name__}: ")[2].strip()
             raise UserError(sentence) from None
+
+
+def _cores() -> int:
+    """That this process may use: torch warns of more workers, and they only wait for one another."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,6 +11,7 @@ from genmodels.data.examples import Examples, hold_out
 from genmodels.data.loader import BatchLoader, EpochSampler
 from genmodels.data.source import Options
 from genmodels.data.sources import source_for
+from genmodels.data.table_checks import constant_column, not_finite
 from genmodels.errors import UserError
 from genmodels.randomness import generator_for
 
@@ -38,7 +39,8 @@ class DataModule(pl.LightningDataModule):
         max_train: train on the first so many of the training examples alone; None: on all.
         size, channels, variant: for sets that come in several; what they mean stands with the set.
         device_resident: keep the training and evaluation examples on the trainer's device, and index and augment there.
-        num_workers: processes that decode files, for sets that do not fit into memory.
+        num_workers: processes that decode files, for sets that do not fit into memory; no more than there are cores.
+        skip_bad: leave out pictures of a folder that cannot be read, instead of naming them and stopping.
 
     Raises:
         UserError: impossible values (at construction); files missing or damaged (when they are read).
@@ -59,12 +61,13 @@ class DataModule(pl.LightningDataModule):
         flip: bool = False,
         shift: float = 0.0,
         binarize: bool = False,
-        size: int | None = None,
+        size: int | Sequence[int] | None = None,
         channels: int | None = None,
         variant: str | None = None,
         max_train: int | None = None,
         device_resident: bool = False,
         num_workers: int = 0,
+        skip_bad: bool = False,
     ) -> None:
         super().__init__()
         if root is None:
@@ -79,7 +82,7 @@ class DataModule(pl.LightningDataModule):
         self.binarize, self.max_train = binarize, max_train
         self.device_resident, self.num_workers = device_resident, num_workers
         self._download = download
-        self.source = source_for(Options(name, folder, num_classes, size, channels, variant, split_seed))
+        self.source = source_for(Options(name, folder, num_classes, size, channels, variant, split_seed, skip_bad))
         self._check(flip, shift)
         divisor = 1 if levels is None or binarize else (self.source.levels or 1) // levels
         self._train_transform = Augmentation(flip, shift, divisor, self.source.levels if binarize else None)
@@ -131,7 +134,7 @@ class DataModule(pl.LightningDataModule):
 
     def _read(self, part: str) -> None:
         examples = self.source.read(part)
-        self._check_examples(examples)
+        self._check_examples(examples, part)
         if self.num_classes is None:
             examples = Examples(examples.x, None, examples.rows)
         self._parts[part] = examples if part == "train" else self._for_evaluation(examples, part)
@@ -199,7 +202,7 @@ class DataModule(pl.LightningDataModule):
         if not self.source.own_validation and (self.validation is None or self.validation <= 0):
             raise UserError(f"data.validation={self.validation} must say how many of {self.name}'s training examples.")
 
-    def _check_examples(self, examples: Examples) -> None:
+    def _check_examples(self, examples: Examples, part: str) -> None:
         """The files against the configuration, and what a user's own source gives against what it says."""
         if not isinstance(examples, Examples):
             raise UserError(
@@ -213,23 +216,39 @@ class DataModule(pl.LightningDataModule):
         dtype = torch.float32 if self.source.levels is None else torch.uint8
         if x.dtype is not dtype:
             raise UserError(f"{self.name} must give examples of {dtype}, and gives {x.dtype}.")
-        if isinstance(examples.x, torch.Tensor) and not _in_range(examples.x, self.source.levels):
-            values = "finite numbers" if self.source.levels is None else f"values of 0 to {self.source.levels - 1}"
-            raise UserError(f"{self.name} must give {values} only, and gives others.")
+        if isinstance(examples.x, torch.Tensor):
+            self._check_values(examples.x, part)
         if tuple(x.shape[1:]) != self.shape:
             raise UserError(f"data.shape={list(self.shape)} does not fit {self.name}, which has {list(x.shape[1:])}.")
+        if examples.rows is not None and int(examples.rows.max()) >= len(examples.x):
+            raise UserError(f"{self.name} has {len(examples.x)} examples, and its {part} part asks for more.")
         if self.num_classes is None:
             return
         if y is None or examples.y is None:
             raise UserError(f"{self.name} has no labels: data.num_classes must be null.")
         if len(examples.y) != len(examples.x):
             raise UserError(f"{self.name} gives {len(examples.x)} examples and {len(examples.y)} labels.")
+        if examples.y.dtype is not torch.int64 or examples.y.dim() != 1 or int(examples.y.min()) < 0:
+            raise UserError(f"{self.name} must give labels from 0 on, a vector of torch.int64.")
         if int(examples.y.max()) >= self.num_classes:
             raise UserError(f"data.num_classes={self.num_classes} is less than the classes of {self.name}.")
 
-
-def _in_range(x: torch.Tensor, levels: int | None) -> bool:
-    return bool(x.isfinite().all()) if levels is None else int(x.max()) < levels
+    def _check_values(self, x: torch.Tensor, part: str) -> None:
+        """Rows are counted in what the source holds, before any validation part is taken from it."""
+        levels = self.source.levels
+        if levels is not None:
+            if int(x.max()) >= levels:
+                raise UserError(f"{self.name} must give values of 0 to {levels - 1} only, and gives others.")
+            return
+        fault = not_finite(x)
+        if fault is not None:
+            raise UserError(f"{self.name} must give finite numbers only: in its {part} part, {fault}.")
+        fault = constant_column(x) if part == "train" else None
+        if fault is not None:
+            raise UserError(
+                f"{self.name} cannot be fitted: in its train part, {fault}, so that no density has a largest "
+                "likelihood; leave that column out."
+            )
 
 
 def _possible_levels(native: int) -> list[int]:

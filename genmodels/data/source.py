@@ -1,6 +1,7 @@
 """What a data set is to the data module: files on one side, examples on the other."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,10 +17,11 @@ class Options:
     name: str
     root: Path
     num_classes: int | None = None
-    size: int | None = None
+    size: int | Sequence[int] | None = None
     channels: int | None = None
     variant: str | None = None
     split_seed: int = 0
+    skip_bad: bool = False
 
 
 class Source(ABC):

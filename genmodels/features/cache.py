@@ -7,7 +7,6 @@ has changed has other features.
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.features.extraction import extracted
 from genmodels.features.extractor import FeatureExtractor
-from genmodels.files import replacing
+from genmodels.files import cache_folder, replacing
 
 
 def features_of_data(
@@ -38,7 +37,7 @@ def features_of_data(
     Raises:
         UserError: there are no examples.
     """
-    file = _folder() / f"{_key(extractor, batches(), levels)}.safetensors" if extractor.is_kept else None
+    file = cache_folder("features") / f"{_key(extractor, batches(), levels)}.safetensors" if extractor.is_kept else None
     kept = None if file is None else _read(file)
     if kept is not None:
         return kept
@@ -49,10 +48,6 @@ def features_of_data(
     if file is not None:
         _write(file, result)
     return result
-
-
-def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genmodels" / "features"
 
 
 def _key(extractor: FeatureExtractor, batches: Iterable[Tensor], levels: int | None) -> str:

@@ -1,8 +1,68 @@
 """What models ask of the data, each in one sentence to the user."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from genmodels.errors import UserError
+
+if TYPE_CHECKING:
+    from genmodels.models.model import Model
+
+_SHOWN = 6  # numbers of an example in a message
+
+
+def in_words(x: Tensor) -> str:
+    """One example by its first numbers, "values are [0.5, 3e+30, ...]", or an image's range."""
+    if x.dim() != 1:
+        return f"values go from {x.min().item():g} to {x.max().item():g}"
+    shown = [f"{value:g}" for value in x[:_SHOWN].tolist()] + (["..."] if len(x) > _SHOWN else [])
+    return f"values are [{', '.join(shown)}]"
+
+
+def check_batch(model: "Model", x: Tensor, y: Tensor | None) -> None:
+    """What a model asks of the data that it is called with: kind of numbers, shape, labels, and their ranges.
+
+    The ranges are looked at on the CPU alone: on a GPU that would wait for all that is under way. 256 levels of uint8
+    need no look.
+
+    Raises:
+        UserError: x or y is something else; one sentence.
+    """
+    for called, values in (("x", x), ("y", y)):
+        if values is not None and not isinstance(values, Tensor):
+            raise UserError(f"{type(model).__name__} takes tensors, and {called} is a {type(values).__name__}")
+    name, shape, levels = type(model).__name__, tuple(model.shape), model.levels
+    wanted = "floats" if levels is None else f"integers 0 to {levels - 1}"
+    kind = f"of {str(x.dtype).removeprefix('torch.')} and shape {list(x.shape)}"
+    if levels is None:
+        fits = x.is_floating_point()
+    else:
+        fits = not (x.is_floating_point() or x.is_complex() or x.dtype is torch.bool)
+    if not fits or tuple(x.shape[1:]) != shape:
+        raise UserError(f"{name} takes {wanted} of shape [B, {', '.join(map(str, shape))}], and x is {kind}")
+    if y is not None and y.shape != x.shape[:1]:
+        raise UserError(f"{name} takes a label for each of {len(x)} examples, and y is of shape {list(y.shape)}")
+    if model.num_classes and y is not None and y.dtype is not torch.int64:
+        raise UserError(f"{name} takes labels of int64, and y is of {str(y.dtype).removeprefix('torch.')}")
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return
+    if levels is not None and _is_seen(x) and (levels < 256 or x.dtype is not torch.uint8):
+        _check_range(name, "x", x, levels)
+    if model.num_classes and y is not None and _is_seen(y):
+        _check_range(name, "y", y, model.num_classes)
+
+
+def _is_seen(values: Tensor) -> bool:
+    return values.device.type == "cpu" and values.numel() > 0
+
+
+def _check_range(model: str, name: str, values: Tensor, count: int) -> None:
+    low, high = (int(end) for end in values.aminmax())
+    if low < 0 or high >= count:
+        raise UserError(f"{model} takes {name} from 0 to {count - 1}, and it goes from {low} to {high}")
 
 
 def image_shape(model: str, shape: Sequence[int]) -> tuple[int, int, int]:

@@ -1,6 +1,8 @@
 """What every model is, whatever else its family offers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -9,8 +11,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
+from genmodels.models.data_checks import check_batch
 
 Kind = Literal["images", "vectors"]
+
+
+_TAKE_DATA = {"log_prob", "terms", "encode", "posterior_features", "inverse_error", "at_start"}
+"""Methods whose first argument is data and whose second, if any, its labels."""
+
+
+def _checking(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def checked(self: "Model", x: Tensor, *others: Any, **named: Any) -> Any:
+        y = named["y"] if "y" in named else next(iter(others), None)
+        check_batch(self, x, y)
+        return method(self, x, *others, **named)
+
+    return checked
 
 
 class Model(nn.Module):
@@ -33,6 +50,13 @@ class Model(nn.Module):
     num_classes: int = 0
     init_batch_size: int = 256
     chosen: Mapping[str, Any] = MappingProxyType({})
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give what takes data in a class, a user's too, one check of it: see `check_batch`."""
+        super().__init_subclass__(**options)
+        for name in _TAKE_DATA & vars(cls).keys():
+            if inspect.isfunction(vars(cls)[name]):
+                setattr(cls, name, _checking(vars(cls)[name]))
 
     @property
     def protocol(self) -> Mapping[str, Any]:

@@ -7,12 +7,13 @@ import torch
 from omegaconf import OmegaConf
 from tiny_files import write_everything
 
+from genmodels.config.compose import CONFIG_DIR
 from genmodels.data import DataModule
 from genmodels.data.sources import SOURCES
 from genmodels.data.sources.toy2d import DENSITIES
 from genmodels.distributions.energies import ENERGIES
 
-FILES = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
+FILES = sorted((CONFIG_DIR / "data").glob("*.yaml"))
 CASES = [
     *((file.stem, {}) for file in FILES),
     ("mnist", {"size": 32}),
@@ -21,10 +22,14 @@ CASES = [
     ("imagenet32", {"variant": "box", "num_classes": 1000}),
     ("imagenet64", {"variant": "box"}),
     ("image_folder", {"channels": 1, "size": 16, "num_classes": 2}),
+    ("image_folder", {"size": [24, 40]}),
     *(("toy2d", {"name": name}) for name in DENSITIES),
     *(("energy2d", {"name": name}) for name in ENERGIES),
 ]
 HELD_OUT_OF_TINY_FILES = 5
+
+
+pytestmark = pytest.mark.usefixtures("empty_caches")  # of pictures that were looked at
 
 
 def arguments(file: str, root: Path, changes: dict) -> dict:

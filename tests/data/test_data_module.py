@@ -8,6 +8,8 @@ from genmodels.data import DataModule
 from genmodels.data.loader import BatchLoader
 from genmodels.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("empty_caches")  # of pictures that were looked at
+
 
 def digits(**options) -> DataModule:
     arguments = {

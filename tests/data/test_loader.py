@@ -107,7 +107,7 @@ def test_augmentation_differs_between_seeds_epochs_batches_and_ranks():
 def test_workers_change_nothing(tmp_path, skip: int):
     write_pictures(tmp_path)
     names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
-    examples = Examples(ImageFiles(str(tmp_path), names, CentreCrop(8, 3)), torch.arange(20))
+    examples = Examples(ImageFiles(str(tmp_path), names, CentreCrop((8, 8), 3)), torch.arange(20))
     inline, workers = training_loader(examples), training_loader(examples, num_workers=2)
     for epoch in (2, 3):
         for loader in (inline, workers):
@@ -125,7 +125,7 @@ def test_a_damaged_picture_is_one_sentence_also_from_a_worker(tmp_path, num_work
     write_pictures(tmp_path)
     broken = tmp_path / "cats" / "1.png"
     broken.write_bytes(broken.read_bytes()[:200])
-    examples = Examples(ImageFiles(str(tmp_path), ["cats/1.png"] * 4, CentreCrop(8, 3)))
+    examples = Examples(ImageFiles(str(tmp_path), ["cats/1.png"] * 4, CentreCrop((8, 8), 3)))
     with pytest.raises(UserError) as error:
         list(training_loader(examples, num_workers=num_workers))
     message = str(error.value)

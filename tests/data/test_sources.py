@@ -40,6 +40,8 @@ from genmodels.data.sources.toy2d import DENSITIES
 from genmodels.distributions.modes import MIXTURES
 from genmodels.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("empty_caches")  # of pictures that were looked at
+
 
 def read(root: Path, name: str, part: str = "train", **options) -> Examples:
     return source_for(Options(name, root, **options)).read(part)
@@ -171,8 +173,10 @@ def test_pictures_are_scaled_cropped_and_split(tmp_path):
 def test_the_centre_crop_keeps_the_middle():
     pixels = np.zeros((40, 100, 3), dtype=np.uint8)
     pixels[:, 30:70] = 200  # the middle square
-    assert CentreCrop(20, 3)(Image.fromarray(pixels)).min() > 180  # the black beside it darkens the border a little
-    assert CentreCrop(20, 1)(Image.fromarray(pixels)).shape == (20, 20)
+    assert (
+        CentreCrop((20, 20), 3)(Image.fromarray(pixels)).min() > 180
+    )  # the black beside it darkens the border a little
+    assert CentreCrop((20, 20), 1)(Image.fromarray(pixels)).shape == (20, 20)
 
 
 @pytest.mark.parametrize("name", DENSITIES)

@@ -47,7 +47,7 @@ def source_for(options: Options) -> Source:
     if options.name not in SOURCES and "." not in options.name:
         raise UserError(f"data.name={options.name} is not known: use one of {', '.join(SOURCES)}.")
     source = SOURCES.get(options.name) or plugins.resolve(options.name, Source, "data.name")
-    for key in ("size", "channels", "variant"):
-        if getattr(options, key) is not None and key not in source.accepts:
+    for key in ("size", "channels", "variant", "skip_bad"):
+        if getattr(options, key) not in (None, False) and key not in source.accepts:
             raise UserError(f"data.{key} cannot be chosen for {options.name}: leave it out.")
     return source(options)

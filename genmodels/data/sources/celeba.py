@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 from torchvision import datasets
 
+from genmodels.data.colours import in_colours
 from genmodels.data.examples import Examples, ImageFiles
 from genmodels.data.files import corrupt, download, require
 from genmodels.data.source import Source
@@ -35,7 +36,7 @@ class FaceCrop:
         matrix = (step, 0.0, self.left + centre, 0.0, step, self.top + centre)
         size = (self.size, self.size)
         affine, bilinear = Image.Transform.AFFINE, Image.Resampling.BILINEAR
-        return np.array(picture.convert("RGB").transform(size, affine, matrix, bilinear))
+        return np.array(in_colours(picture, "RGB").transform(size, affine, matrix, bilinear))
 
 
 class CelebA(Source):
@@ -66,7 +67,7 @@ class CelebA(Source):
             download(lambda: datasets.CelebA(str(self.root), download=True), self.title, by_hand)
 
     def _size(self) -> int:
-        size = self.options.size or 64
-        if not 1 <= size <= FaceCrop.side:
+        size = 64 if self.options.size is None else self.options.size
+        if not isinstance(size, int) or not 1 <= size <= FaceCrop.side:
             raise UserError(f"data.size={size} is impossible for celeba: use at most {FaceCrop.side}, usually 64.")
         return size

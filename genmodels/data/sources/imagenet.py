@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from genmodels.data.colours import in_colours
 from genmodels.data.examples import Examples, ImageFiles, PackedImages
 from genmodels.data.files import corrupt, require
 from genmodels.data.source import Options, Source
@@ -123,7 +124,7 @@ class ImageNet64(DownsampledImageNet):
 
 
 def _rgb(picture: Image.Image) -> np.ndarray:
-    return np.array(picture.convert("RGB"))
+    return np.array(in_colours(picture, "RGB"))
 
 
 def _load_arrays(path: Path) -> Any:

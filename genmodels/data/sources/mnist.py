@@ -112,7 +112,7 @@ def read_amat(path: Path, title: str) -> Tensor:
 
 
 def _border(options: Options) -> int:
-    size = options.size or SIDE
-    if size < SIDE or size % 2:
+    size = SIDE if options.size is None else options.size
+    if not isinstance(size, int) or size < SIDE or size % 2:
         raise UserError(f"data.size={size} is impossible for {options.name}: use 28, or 32 for a border of zeros.")
     return (size - SIDE) // 2

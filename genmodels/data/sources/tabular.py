@@ -6,6 +6,7 @@ step, so that nats compare. The files are those of their archive (Zenodo record 
 
 import tarfile
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from torchvision.datasets.utils import download_url
 from genmodels.data.examples import Examples
 from genmodels.data.files import corrupt, download, require
 from genmodels.data.source import Source
+from genmodels.data.table_checks import constant_column, fault_of, not_finite
 from genmodels.errors import UserError
 from genmodels.files import replacing
 
@@ -24,6 +26,7 @@ ARCHIVE = "maf_tabular_data.tar.gz"
 ARCHIVE_URL = "https://zenodo.org/records/1161203/files/data.tar.gz"
 ARCHIVE_MD5 = "9b9c9b0375315ad270eba4ce80c093ab"
 
+PARTS = ("train", "validation", "test")
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # training, validation, test
 
 
@@ -45,15 +48,33 @@ class Tabular(Source):
     def read(self, part: str) -> Examples:
         paths = [require(self.root / name, self.title, self._remedy()) for name in self.files]
         path = paths[0]
+        contents: list[Any] = []
         try:
-            contents = []
             for path in paths:
                 contents.append(self.load(path))
-            parts = self.parts(*contents)
-        except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
-            raise corrupt(path, self.title, error) from error
-        rows = dict(zip(("train", "validation", "test"), parts, strict=True))[part]
-        return Examples(torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32)))
+            with np.errstate(invalid="ignore", divide="ignore"):  # what comes of it is told below
+                parts = [np.ascontiguousarray(rows, dtype=np.float32) for rows in self.parts(*contents)]
+        except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError) as error:
+            raise self._fault(paths) or corrupt(path, self.title, error) from error
+        examples = {name: torch.from_numpy(rows) for name, rows in zip(PARTS, parts, strict=True)}
+        for name, x in examples.items():
+            fault = not_finite(x) or (constant_column(x) if name == "train" else None)
+            if fault is not None:
+                words = f"in the preprocessed {name} part, {fault}"
+                raise self._fault(paths) or corrupt(path, self.title, words)
+        return Examples(examples[part])
+
+    def _fault(self, paths: Sequence[Path]) -> UserError | None:
+        """What is wrong in the files themselves, where that can be told. Columns that are not used may hold anything,
+        so this is asked only when something went wrong. They are read anew: `parts` may have reordered them."""
+        for path in paths:
+            try:
+                fault = fault_of(self.load(path))
+            except Exception:  # told already
+                continue
+            if fault is not None:
+                return corrupt(path, self.title, fault)
+        return None
 
     def download(self) -> None:
         if all((self.root / name).exists() for name in self.files):

@@ -15,6 +15,7 @@ from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
 from genmodels.models.capabilities import required
 from genmodels.models.contract import Batch, Density
+from genmodels.models.data_checks import in_words
 from genmodels.models.log_weights import log_weights
 from genmodels.models.model import Model
 from genmodels.objectives.units import in_reported_unit, metric_name
@@ -92,7 +93,10 @@ def log_likelihoods(
             remaining -= keep
             x, y = x[:keep].to(device), None if y is None else y[:keep].to(device)
             with seeded(seed_for("evaluation", seed, index), device):
-                scores.append(_log_mean_weight(model, x, y, importance_samples, rows).cpu())
+                score = _log_mean_weight(model, x, y, importance_samples, rows).cpu()
+            if not score.isfinite().all():
+                raise UserError(_not_finite(model, x, score, first=sum(map(len, scores))))
+            scores.append(score)
     finally:
         model.train(was_training)
     if not scores:
@@ -107,11 +111,23 @@ def _log_mean_weight(model: Model, x: Tensor, y: Tensor | None, samples: int, ro
     total = torch.full((len(x),), 0.0 if averages else -math.inf, dtype=torch.float64, device=x.device)
     for start in range(0, samples, at_a_time):
         weights = log_weights(model, x, y, min(at_a_time, samples - start), "a likelihood").double()
-        if not weights.isfinite().all():
-            bad = int((~weights.isfinite()).sum())
-            raise UserError(
-                f"log_prob gave {bad} values that are not finite among {weights.numel()} of a batch: the weights have "
-                "diverged, so there is no likelihood to report"
-            )
         total = total + weights.sum(dim=0) if averages else torch.logaddexp(total, weights.logsumexp(dim=0))
     return total / samples if averages else total - math.log(samples)
+
+
+def _not_finite(model: Model, x: Tensor, score: Tensor, first: int) -> str:
+    """A sentence about scores [B] that are not all finite; `first` is the position of the batch's first example."""
+    diverged = [name for name, parameter in model.named_parameters() if not parameter.isfinite().all()]
+    if diverged:
+        return f"the weights have diverged ({diverged[0]} is not finite), so there is no likelihood to report"
+    bad = (~score.isfinite()).nonzero()[:, 0].tolist()
+    if len(bad) == len(score) > 1:
+        return (
+            f"log_prob is not finite for any of the {len(score)} examples from row {first} on: the weights have "
+            "diverged, so there is no likelihood to report"
+        )
+    more = f" and for {len(bad) - 1} more among {len(score)}" if len(bad) > 1 else ""
+    return (
+        f"log_prob is {score[bad[0]].item()} for row {first + bad[0]} of the split{more}, whose {in_words(x[bad[0]])}: "
+        "an example that lies far outside of the training data; mend or remove it"
+    )

@@ -1,5 +1,7 @@
 """What every Lightning module here shares: how steps are made and counted, seeded, validated, saved."""
 
+import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from genmodels.errors import UserError
 from genmodels.models.contract import Batch
+from genmodels.models.data_checks import in_words
 from genmodels.models.model import Model
 from genmodels.networks.data_init import needs_initialization
 from genmodels.objectives import Objective, Selection
@@ -107,6 +110,7 @@ class TrainingModule(pl.LightningModule, ABC):
         self._seed = seed
         self._validation_sums: dict[str, float] = {}
         self._validation_count = 0
+        self._told_not_finite = False
 
     def trained_parts(self) -> dict[str, nn.Module]:
         """By name, the parts of the model that have an optimiser each."""
@@ -231,10 +235,31 @@ class TrainingModule(pl.LightningModule, ABC):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         x, y = batch
         with seeded(seed_for("validation", self._seed, batch_idx, self.global_rank), self.device):
-            metrics = self.evaluate_batch(x, y)
+            metrics = {name: float(value) for name, value in self.evaluate_batch(x, y).items()}
+        self._tell_if_not_finite(x, y, batch_idx, metrics)
         for name, value in metrics.items():
-            self._validation_sums[name] = self._validation_sums.get(name, 0.0) + float(value) * len(x)
+            self._validation_sums[name] = self._validation_sums.get(name, 0.0) + value * len(x)
         self._validation_count += len(x)
+
+    def _tell_if_not_finite(self, x: Tensor, y: Tensor | None, batch_idx: int, metrics: Mapping[str, float]) -> None:
+        """Warn once, with the example that makes a validation figure infinite or nan where it is a single one."""
+        name = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
+        if name is None or self._told_not_finite or self.trainer.sanity_checking:
+            return
+        self._told_not_finite = True
+        bad = []
+        for row in range(len(x)):
+            with seeded(seed_for("validation", self._seed, batch_idx, self.global_rank), self.device):
+                alone = self.evaluate_batch(x[row : row + 1], None if y is None else y[row : row + 1])
+            bad += [] if math.isfinite(alone[name]) else [row]
+        if not bad or len(bad) == len(x) > 1:
+            found = f"for {'all' if bad else 'none'} of the {len(x)} examples of batch {batch_idx} alone"
+            found += ": the weights may have diverged, see optimizer.lr" if bad else ""
+        else:
+            position = self.global_rank + self.trainer.world_size * (self._validation_count + bad[0])
+            more = f" and {len(bad) - 1} more of its batch" if len(bad) > 1 else ""
+            found = f"for row {position} of the validation part{more}, whose {in_words(x[bad[0]])}: mend or remove it"
+        warnings.warn(f"val/{name} of step {self.steps_taken} is not finite {found}.", stacklevel=2)
 
     def on_validation_epoch_end(self) -> None:
         # Sums and counts, since the ranks may hold unequal numbers of samples.

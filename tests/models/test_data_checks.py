@@ -1,0 +1,133 @@
+"""Every model refuses what is not the data that it is made for, in one sentence, and takes what is."""
+
+import functools
+
+import pytest
+import torch
+from model_configs import MODELS, data_node, model_node
+from torch import Tensor, nn
+
+from genmodels.config.targets import build
+from genmodels.errors import UserError
+from genmodels.models import Model
+from genmodels.models.capabilities import offered
+from genmodels.models.contract import Density, Latent
+
+BASES = {name.removesuffix("_small") for name in MODELS}
+SMALL = sorted(f"{base}_small" if f"{base}_small" in MODELS else base for base in BASES)
+
+
+@functools.cache
+def made(name: str, conditional: bool = False) -> Model | None:
+    """The model on digits or, if it takes vectors alone, on points; None if that is not for it."""
+    for data in (data_node("digits"), data_node("toy2d")):
+        node = model_node(name, data)
+        if conditional and "conditional" not in node:
+            return None
+        try:
+            torch.manual_seed(0)
+            return build(node | ({"conditional": True} if conditional else {}), "model").eval()
+        except UserError:
+            continue
+    return None
+
+
+def data_of(model: Model, rows: int = 3) -> Tensor:
+    if model.levels is None:
+        return torch.randn(rows, *model.shape)
+    return torch.randint(model.levels, (rows, *model.shape), dtype=torch.uint8)
+
+
+def methods(model: Model) -> list[str]:
+    names = [("log_prob", Density), ("encode", Latent)]
+    return [name for name, capability in names if offered(model, capability) is not None]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_no_data_is_refused(name: str) -> None:
+    model = made(name)
+    if model is None or not methods(model):
+        pytest.skip("not for this data, or takes none")
+    x = data_of(model)
+    wrong = [x[0], x[..., :1], torch.cat([x, x], dim=1), x.flatten(1)[:, :, None], x.numpy(), x.bool()]
+    if model.levels is None:
+        wrong += [x.long()]
+    else:
+        wrong += [x / 255.0, x.double(), x.float(), torch.full_like(x, model.levels), x.long() - 1000]
+    for bad in wrong:
+        for method in methods(model):
+            with pytest.raises(UserError, match=r"^\w+ takes ") as caught:
+                getattr(model, method)(bad)
+            assert "\n" not in str(caught.value)
+    for method in methods(model):
+        with pytest.raises(UserError, match="takes a label for each of 3 examples"):
+            getattr(model, method)(x, torch.zeros(2, dtype=torch.long))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_no_label_is_refused(name: str) -> None:
+    model = made(name, conditional=True)
+    if model is None or not methods(model) or not model.num_classes:
+        pytest.skip("cannot be class-conditional")
+    x, y = data_of(model), torch.tensor([0, 1, 9])
+    for bad in (y + 1, y - 1, y.float(), y.to(torch.uint8), y[:2], y[:, None], torch.cat([y, y])):
+        for method in methods(model):
+            with pytest.raises(UserError, match=r"^\w+ takes (a label|labels|y) "):
+                getattr(model, method)(x, bad)
+    assert model.log_prob(x, y).shape == (3,)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_data_is_taken(name: str) -> None:
+    model = made(name)
+    if model is None or not methods(model):
+        pytest.skip("not for this data, or takes none")
+    x = data_of(model)
+    kinds = [x, x.long(), x.int()] if model.levels is not None else [x, x.double()]
+    for fitting in kinds:
+        assert model.log_prob(fitting).shape == (3,)
+    assert model.log_prob(x, torch.zeros(3, dtype=torch.long)).shape == (3,)  # labels that it does not need
+
+
+class Theirs(Model):
+    """A user's own, whose log_prob says nothing of what it is given."""
+
+    exact = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shape, self.levels, self.num_classes = (1, 2, 2), 4, 3
+        self.logits = nn.Parameter(torch.zeros(4))
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return -x.float().flatten(1).sum(dim=1)
+
+
+class Derived(Theirs):
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return 2 * super().log_prob(x, y=y)
+
+
+@pytest.mark.parametrize("kind", [Theirs, Derived])
+def test_a_users_own_model_is_held_to_the_same(kind: type[Model]) -> None:
+    model, x, y = kind(), torch.ones(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 2])
+    assert model.log_prob(x, y=y).shape == (2,)
+    cases = [
+        (x / 3, y, "takes integers 0 to 3 of shape [B, 1, 2, 2], and x is of float32 and shape [2, 1, 2, 2]"),
+        (x + 3, y, "takes x from 0 to 3, and it goes from 4 to 4"),
+        (x[0], y, "and x is of uint8 and shape [1, 2, 2]"),
+        (x, y + 1, "takes y from 0 to 2, and it goes from 1 to 3"),
+        (x, y.float(), "takes labels of int64, and y is of float32"),
+    ]
+    for bad_x, bad_y, told in cases:
+        with pytest.raises(UserError) as caught:
+            model.log_prob(bad_x, y=bad_y)
+        assert str(caught.value).startswith(kind.__name__)
+        assert told in str(caught.value)
+
+
+def test_the_check_compiles() -> None:
+    model = Theirs()
+    x, y = torch.ones(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 2])
+    compiled = torch.compile(model.log_prob, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(x, y), model.log_prob(x, y))
