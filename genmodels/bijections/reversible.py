@@ -217,6 +217,8 @@ class _Sums:
 
     def add(self, tensor: Tensor, gradient: Tensor | None) -> None:
         if gradient is not None:
+            # In the layout in which autograd keeps it: it would copy another, and hold both until the end.
+            gradient = gradient.contiguous()
             before = self._sums.get(id(tensor))
             self._sums[id(tensor)] = gradient if before is None else before + gradient
 
