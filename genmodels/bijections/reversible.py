@@ -62,6 +62,9 @@ def check_reversible(bijection: Bijection) -> None:
             )
 
 
+_Precision = Callable[[], AbstractContextManager[None]]
+
+
 class _Note(NamedTuple):
     """What the way back needs of a step beside its output."""
 
@@ -92,8 +95,8 @@ class _Reversible(torch.autograd.Function):
         if context is not None:
             context = context.detach().requires_grad_(ctx.needs_input_grad[2])
         draws = any(note.random_state is not None for note in ctx.notes)
-        way = _WayBack(grad_log_det, context, list(ctx.notes))
-        with ctx.precision(), _random_state_kept(z.device) if draws else nullcontext():
+        way = _WayBack(grad_log_det, context, list(ctx.notes), ctx.precision)
+        with _random_state_kept(z.device) if draws else nullcontext():
             _, grad_x = way.through(ctx.bijection, z, grad_z)
         of_parameters = [way.gradients.get(parameter) for parameter in ctx.parameters]
         return None, grad_x if ctx.needs_input_grad[1] else None, way.gradients.get(context), *of_parameters
@@ -132,12 +135,16 @@ class _WayBack:
         grad_log_det: [B], the same for every step, since log-determinants are added.
         context: a leaf of every step's graph.
         notes: of the way there, the last one for the step met first.
+        precision: of the way there; gradients are computed in that of the backward pass, as ever.
     """
 
-    def __init__(self, grad_log_det: Tensor, context: Tensor | None, notes: list[_Note]) -> None:
+    def __init__(
+        self, grad_log_det: Tensor, context: Tensor | None, notes: list[_Note], precision: _Precision
+    ) -> None:
         self.grad_log_det = grad_log_det
         self.context = context
         self.notes = notes
+        self.precision = precision
         self.gradients = _Sums()
 
     def through(self, step: Bijection, z: Tensor, grad_z: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,7 +157,7 @@ class _WayBack:
             case OnPart():
                 x, grad_x = self.through(step.inner, step.part(z), step.part(grad_z))
                 return step.put_back(x, z), step.put_back(grad_x, grad_z)
-        with _buffers_set_aside(step):
+        with _buffers_set_aside(step), self.precision():
             run = self._run_again(step, z, self.notes.pop())
         return run.join(*(part.detach() for part in run.x)), run.join(*self._differentiate(step, run, grad_z))
 
@@ -230,7 +237,7 @@ def _steps(composed: Compose) -> Sequence[Bijection]:
     return cast(Sequence[Bijection], composed.bijections)
 
 
-def _autocast_of(device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+def _autocast_of(device: torch.device) -> _Precision:
     """The precision of this moment, to be entered again; weights cast without a graph must not wait in its cache."""
     enabled, dtype = torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type)
     return lambda: torch.autocast(device.type, dtype, enabled, cache_enabled=False)
