@@ -26,12 +26,14 @@ from genmodels.bijections.log_det_estimators import BruteForce, LogDetEstimator,
 from genmodels.bijections.mixture_logistic import MixtureLogistic
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.ode_solver import Solver, telling_of_stiffness
+from genmodels.bijections.on_part import OnPart
 from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
 from genmodels.bijections.planar import PLANAR, Planar
 from genmodels.bijections.position_norm import PositionNorm
 from genmodels.bijections.preprocessing import Centre, Flattened, Logit, Shift
 from genmodels.bijections.radial import RADIAL, Radial
 from genmodels.bijections.residual import InvertibleResidual
+from genmodels.bijections.reversible import reversibly
 from genmodels.bijections.scale import Scale
 from genmodels.bijections.squeeze import Squeezed, squeeze, unsqueeze
 from genmodels.bijections.top_prior import LearnedTopPrior

@@ -36,14 +36,29 @@ class FlowBatchNorm(Bijection):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        mean, var = self._batch_statistics(x) if self.training else (self.running_mean, self.running_var)
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = self.batch_statistics(x)
+            self._keep_average(mean, var)
         z = (x - mean[:, None, None]) * torch.rsqrt(var + self.eps)[:, None, None]
         return self._where_masked(z, x), -self._half_log_var(x, var)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        var = self.running_var
-        x = z * torch.sqrt(var + self.eps)[:, None, None] + self.running_mean[:, None, None]
+        return self.inverse_by(z, self.running_mean, self.running_var)
+
+    def inverse_by(self, z: Tensor, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """x and log |det dx/dz| for given statistics, [channels] both."""
+        x = z * torch.sqrt(var + self.eps)[:, None, None] + mean[:, None, None]
         return self._where_masked(x, z), self._half_log_var(z, var)
+
+    def batch_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the normalised positions of a batch, [channels] both."""
+        if self.mask is None:
+            var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+            return mean, var
+        count = x.shape[0] * self.mask.sum()
+        mean = (x * self.mask).sum(dim=(0, 2, 3)) / count
+        return mean, ((x - mean[:, None, None]).square() * self.mask).sum(dim=(0, 2, 3)) / count
 
     def _where_masked(self, changed: Tensor, unchanged: Tensor) -> Tensor:
         return changed if self.mask is None else torch.where(self.mask > 0, changed, unchanged)
@@ -52,14 +67,7 @@ class FlowBatchNorm(Bijection):
         positions = x.shape[2] * x.shape[3] if self.mask is None else self.mask.sum()
         return (0.5 * positions * torch.log(var + self.eps).sum()).expand(x.shape[0])
 
-    def _batch_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if self.mask is None:
-            var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
-        else:
-            count = x.shape[0] * self.mask.sum()
-            mean = (x * self.mask).sum(dim=(0, 2, 3)) / count
-            var = ((x - mean[:, None, None]).square() * self.mask).sum(dim=(0, 2, 3)) / count
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(var.to(self.running_var.dtype), self.momentum)
-        return mean, var
+    @torch.no_grad()
+    def _keep_average(self, mean: Tensor, var: Tensor) -> None:
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_var.lerp_(var.to(self.running_var.dtype), self.momentum)

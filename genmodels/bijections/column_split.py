@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from genmodels.bijections.base import Bijection
+from genmodels.bijections.on_part import OnPart
 from genmodels.networks.layout import fast_layout
 
 
-class ColumnSplit(Bijection):
+class ColumnSplit(OnPart):
     """A bijection that sees the even columns as its first half of channels and the odd columns as its second.
 
     What Flow++'s official code calls `CheckerboardSplit`; it is none, but couplings of the two halves are then
@@ -16,17 +16,11 @@ class ColumnSplit(Bijection):
     Shapes: x, z [B, C, H, W] with even W; `inner` sees [B, 2C, H, W/2].
     """
 
-    def __init__(self, inner: Bijection) -> None:
-        super().__init__()
-        self.inner = inner
+    def part(self, x: Tensor) -> Tensor:
+        return fast_layout(split_columns(x))
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_det = self.inner(fast_layout(split_columns(x)), context)
-        return merge_columns(z), log_det
-
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x, log_det = self.inner.inverse(fast_layout(split_columns(z)), context)
-        return merge_columns(x), log_det
+    def put_back(self, part: Tensor, x: Tensor) -> Tensor:
+        return merge_columns(part)
 
 
 def split_columns(x: Tensor) -> Tensor:

@@ -29,24 +29,30 @@ class Coupling(Bijection):
         self.swap = swap
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        given, changed = self._split(x)
+        given, changed = self.split(x)
         changed, log_derivative = self.elementwise(changed, self.net(given, context))
-        return self._join(given, changed), sum_per_sample(log_derivative)
+        return self.join(given, changed), self.log_det(log_derivative)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        given, changed = self._split(z)
+        given, changed = self.split(z)
         changed, log_derivative = self.elementwise.inverse(changed, self.net(given, context))
-        return self._join(given, changed), sum_per_sample(log_derivative)
+        return self.join(given, changed), self.log_det(log_derivative)
 
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network sees and what is changed."""
         first, second = x.chunk(2, dim=1)
         return (second, first) if self.swap else (first, second)
 
-    def _join(self, given: Tensor, changed: Tensor) -> Tensor:
+    def join(self, given: Tensor, changed: Tensor) -> Tensor:
+        """The inverse of `split`; of the gradients of both its results it makes that of x."""
         return torch.cat((changed, given) if self.swap else (given, changed), dim=1)
 
+    def log_det(self, log_derivative: Tensor) -> Tensor:
+        """[B], of the log-derivative of every element."""
+        return sum_per_sample(log_derivative)
 
-class MaskedCoupling(Bijection):
+
+class MaskedCoupling(Coupling):
     """Change the positions where the mask is 0 given those where it is 1.
 
         z = b * x + (1 - b) * f(x; net(b * x)),   log|det| = sum (1 - b) * log f'(x)
@@ -63,22 +69,17 @@ class MaskedCoupling(Bijection):
     mask: Tensor
 
     def __init__(self, net: nn.Module, elementwise: Elementwise, mask: Tensor) -> None:
-        super().__init__()
-        self.net = net
-        self.elementwise = elementwise
+        super().__init__(net, elementwise)
         self.register_buffer("mask", mask, persistent=False)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        changed, log_derivative = self.elementwise(x, self.net(self.mask * x, context))
-        return self._merge(x, changed, log_derivative)
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.mask * x, x
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        changed, log_derivative = self.elementwise.inverse(z, self.net(self.mask * z, context))
-        return self._merge(z, changed, log_derivative)
+    def join(self, given: Tensor, changed: Tensor) -> Tensor:
+        return torch.where(self.mask > 0, given, changed)
 
-    def _merge(self, given: Tensor, changed: Tensor, log_derivative: Tensor) -> tuple[Tensor, Tensor]:
-        merged = torch.where(self.mask > 0, given, changed)
-        return merged, sum_per_sample((1.0 - self.mask) * log_derivative)
+    def log_det(self, log_derivative: Tensor) -> Tensor:
+        return sum_per_sample((1.0 - self.mask) * log_derivative)
 
 
 def checkerboard(height: int, width: int, *, flip: bool = False) -> Tensor:

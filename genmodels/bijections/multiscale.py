@@ -7,9 +7,10 @@ from genmodels.bijections.affine import Standardize
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.compose import Compose
 from genmodels.bijections.coupling import Coupling
+from genmodels.bijections.on_part import OnPart
 
 
-class OnHalf(Bijection):
+class OnHalf(OnPart):
     """Transform one half of the channels and let the other pass.
 
     Args:
@@ -19,19 +20,15 @@ class OnHalf(Bijection):
     """
 
     def __init__(self, inner: Bijection, *, second: bool = False) -> None:
-        super().__init__()
-        self.inner = inner
+        super().__init__(inner)
         self.second = second
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x1, x2 = x.chunk(2, dim=1)
-        z, log_det = self.inner(x2 if self.second else x1, context)
-        return torch.cat((x1, z) if self.second else (z, x2), dim=1), log_det
+    def part(self, x: Tensor) -> Tensor:
+        return x.chunk(2, dim=1)[int(self.second)]
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z1, z2 = z.chunk(2, dim=1)
-        x, log_det = self.inner.inverse(z2 if self.second else z1, context)
-        return torch.cat((z1, x) if self.second else (x, z2), dim=1), log_det
+    def put_back(self, part: Tensor, x: Tensor) -> Tensor:
+        x1, x2 = x.chunk(2, dim=1)
+        return torch.cat((x1, part) if self.second else (part, x2), dim=1)
 
 
 class FactorOut(Compose):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genmodels.bijections.base import Bijection, sum_per_sample
+from genmodels.bijections.on_part import OnPart
 
 
 class Logit(Bijection):
@@ -62,18 +63,15 @@ class Centre(Bijection):
         return 0.5 * (z + 1.0), z.new_full((len(z),), -z[0].numel() * math.log(2.0))
 
 
-class Flattened(Bijection):
+class Flattened(OnPart):
     """A bijection of vectors, applied to images read row by row. Shapes: x, z [B, *shape]; `inner` [B, prod(shape)]."""
 
     def __init__(self, inner: Bijection, shape: Sequence[int]) -> None:
-        super().__init__()
-        self.inner = inner
+        super().__init__(inner)
         self.shape = tuple(shape)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_det = self.inner(x.flatten(1), context)
-        return z.unflatten(1, self.shape), log_det
+    def part(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x, log_det = self.inner.inverse(z.flatten(1), context)
-        return x.unflatten(1, self.shape), log_det
+    def put_back(self, part: Tensor, x: Tensor) -> Tensor:
+        return part.unflatten(1, self.shape)

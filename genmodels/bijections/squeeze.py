@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genmodels.bijections.base import Bijection
+from genmodels.bijections.on_part import OnPart
 from genmodels.networks.layout import fast_layout
 
 # The offsets (row, column) inside each 2 x 2 block, in the order in which they become blocks of channels.
@@ -40,7 +41,7 @@ def unsqueeze(z: Tensor, order: str = "channel_major") -> Tensor:
     return x
 
 
-class Squeezed(Bijection):
+class Squeezed(OnPart):
     """A bijection that works on the squeezed image; what comes out has the shape that went in.
 
     Undoing the squeeze keeps the latent of a multi-scale flow one tensor of the image's shape.
@@ -49,14 +50,11 @@ class Squeezed(Bijection):
     """
 
     def __init__(self, inner: Bijection, order: str = "channel_major") -> None:
-        super().__init__()
-        self.inner = inner
+        super().__init__(inner)
         self.order = order
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_det = self.inner(fast_layout(squeeze(x, self.order)), context)
-        return unsqueeze(z, self.order), log_det
+    def part(self, x: Tensor) -> Tensor:
+        return fast_layout(squeeze(x, self.order))
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x, log_det = self.inner.inverse(fast_layout(squeeze(z, self.order)), context)
-        return unsqueeze(x, self.order), log_det
+    def put_back(self, part: Tensor, x: Tensor) -> Tensor:
+        return unsqueeze(part, self.order)

@@ -19,6 +19,7 @@ from genmodels.models.flows.flowpp_dequantization import FlowPPDequantization
 from genmodels.models.flows.glow import Glow
 from genmodels.models.flows.iaf import IAF
 from genmodels.models.flows.iresnet import IResNet
+from genmodels.models.flows.irevnet import IRevNet
 from genmodels.models.flows.made import MADE
 from genmodels.models.flows.maf import MAF, MAFMoG
 from genmodels.models.flows.nice import NICE

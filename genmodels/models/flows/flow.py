@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from genmodels.bijections.base import Bijection
+from genmodels.bijections.reversible import check_reversible, reversibly
 from genmodels.distributions import Base, Dequantization, StandardNormal, UniformDequantization
 from genmodels.models.model import Model
 
@@ -24,6 +25,10 @@ class Flow(Model):
         num_classes: the labels y in 0 .. num_classes - 1 enter the bijection as one-hot context; 0 for none.
         base: density of the latents, standard normal unless given.
         dequantization: of integer data, uniform unless given.
+        reversible: recompute the bijection's activations in the backward pass instead of keeping them, see
+            `genmodels.bijections.reversibly`. The same function with the same parameters.
+    Raises:
+        UserError: a reversible flow of bijections without exact inverses.
     """
 
     def __init__(
@@ -34,8 +39,12 @@ class Flow(Model):
         num_classes: int = 0,
         base: Base | None = None,
         dequantization: Dequantization | None = None,
+        reversible: bool = False,
     ) -> None:
         super().__init__()
+        if reversible:
+            check_reversible(bijection)
+        self.reversible = reversible
         self.shape = tuple(shape)
         self.levels = levels
         self.num_classes = num_classes
@@ -54,7 +63,8 @@ class Flow(Model):
             v, log_weight = x.to(self._dtype), 0.0
         else:
             v, log_weight = self.dequantization(x, self._dtype)
-        z, log_det = self.bijection(v, self._one_hot(y))
+        run = reversibly if self.reversible else Bijection.__call__
+        z, log_det = run(self.bijection, v, self._one_hot(y))
         return log_weight + log_det + self.base.log_prob(z)
 
     @torch.no_grad()

@@ -37,6 +37,8 @@ class FlowPP(Flow):
             couplings, see `FlowPPCouplings`.
         alpha: of the logit preprocessing.
         dequantization: of the pixels; uniform unless given.
+        reversible: recompute the flow's activations in the backward pass instead of keeping them, see `Flow`; those of
+            a variational dequantisation, whose depth is another, are kept.
     Raises:
         UserError: a layout that does not fit the shape, or a number out of its range.
     """
@@ -59,6 +61,7 @@ class FlowPP(Flow):
         activate_output: bool = False,
         alpha: float = 0.05,
         dequantization: Dequantization | None = None,
+        reversible: bool = False,
     ) -> None:
         between(0.0, 0.5, alpha=alpha)
         size = image_shape("flowpp", shape)
@@ -68,5 +71,5 @@ class FlowPP(Flow):
         couplings.check("model.")
         settled = settle(layout, size)
         flow = Compose([Logit(alpha), assemble(settled, size, couplings)])
-        super().__init__(flow, shape, levels, dequantization=dequantization)
+        super().__init__(flow, shape, levels, dequantization=dequantization, reversible=reversible)
         self.chosen = {"layout": settled} if settled != list(layout) else {}

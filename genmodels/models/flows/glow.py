@@ -56,6 +56,7 @@ class Glow(Flow):
         conditional: give each of `num_classes` classes its own top prior.
         dequantization: of the pixels; uniform unless given.
         max_scales: no more than these, where `num_scales` is None.
+        reversible: recompute activations in the backward pass instead of keeping them, see `Flow`.
     Raises:
         UserError: a number below 1, a shape that L cannot divide, no classes to condition on, or a class-conditional
             model whose top prior is not learned.
@@ -79,6 +80,7 @@ class Glow(Flow):
         num_classes: int | None = None,
         dequantization: Dequantization | None = None,
         max_scales: int | None = None,
+        reversible: bool = False,
     ) -> None:
         at_least(1, num_scales=num_scales, num_steps=num_steps, width=width, max_scales=max_scales)
         channels, *sides = image_shape("glow", shape)
@@ -104,9 +106,8 @@ class Glow(Flow):
             split_prior = ZeroConv2d(2 * channels, 4 * channels, edge=edge)
             return Squeezed(Compose([*steps, FactorOut(rest, split_prior)]))
 
-        super().__init__(
-            Compose([Shift(-0.5), flow(channels, scales)]), shape, levels, classes, dequantization=dequantization
-        )
+        bijection = Compose([Shift(-0.5), flow(channels, scales)])
+        super().__init__(bijection, shape, levels, classes, dequantization=dequantization, reversible=reversible)
         self.chosen = {"num_scales": scales} if num_scales is None else {}
 
 

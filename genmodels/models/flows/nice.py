@@ -35,6 +35,7 @@ class NICE(Flow):
         width: units of each hidden layer.
         prior: "logistic" or "normal" density of the latents. Only "normal" makes `encode` standard normal.
         dequantization: of the pixels; uniform unless given.
+        reversible: recompute activations in the backward pass instead of keeping them, see `Flow`.
     Raises:
         UserError: a number is out of its range, or there are fewer than two dimensions.
     """
@@ -48,6 +49,7 @@ class NICE(Flow):
         width: int = 1000,
         prior: Literal["logistic", "normal"] = "logistic",
         dequantization: Dequantization | None = None,
+        reversible: bool = False,
     ) -> None:
         at_least(1, num_hidden=num_hidden, width=width)
         features = math.prod(shape)
@@ -61,7 +63,7 @@ class NICE(Flow):
         vectors = Compose([_evens_first(features), *couplings, Scale(features)])
         bijection: Bijection = vectors if len(shape) == 1 else Flattened(vectors, shape)
         base = StandardLogistic(shape) if prior == "logistic" else StandardNormal(shape)
-        super().__init__(bijection, shape, levels, base=base, dequantization=dequantization)
+        super().__init__(bijection, shape, levels, 0, base, dequantization, reversible)
 
 
 def _evens_first(features: int) -> Permutation:

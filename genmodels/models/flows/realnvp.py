@@ -48,6 +48,7 @@ class RealNVP(Flow):
         num_blocks: residual blocks of each coupling network.
         alpha: of the logit preprocessing; 0.05 is the paper's data_constraint 0.9.
         dequantization: of the pixels; uniform unless given.
+        reversible: recompute activations in the backward pass instead of keeping them, see `Flow`.
     Raises:
         UserError: a number out of its range, or a shape that `num_scales` cannot divide.
     """
@@ -63,6 +64,7 @@ class RealNVP(Flow):
         num_blocks: int = 8,
         alpha: float = 0.05,
         dequantization: Dequantization | None = None,
+        reversible: bool = False,
     ) -> None:
         at_least(1, num_scales=num_scales, width=width, num_blocks=num_blocks)
         between(0.0, 0.5, alpha=alpha)
@@ -84,7 +86,7 @@ class RealNVP(Flow):
             return Compose([*board, Squeezed(channelwise), Squeezed(FactorOut(rest), order="diagonal")])
 
         bijection = Compose([Logit(alpha), flow(channels, (height, width_of_image), width, scales)])
-        super().__init__(bijection, shape, levels, dequantization=dequantization)
+        super().__init__(bijection, shape, levels, dequantization=dequantization, reversible=reversible)
         self.chosen = {"num_scales": scales} if num_scales is None else {}
 
     def decayed_parameters(self) -> list[nn.Parameter]:
