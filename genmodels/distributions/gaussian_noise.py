@@ -18,9 +18,9 @@ class GaussianNoise(Dequantization):
         P(x) = integral of p(v) P(x | v),    P(x | v) = mass of N(v, s^2) in the cell of x,
 
     the outer cells open, and `forward` returns the log-weight log P(x | v) - log N(v; x / (levels - 1), s^2) that
-    makes log p(v) a bound of log P(x), as `Dequantization` promises. It holds no parameter: training is that on log p(v)
-    alone. The bound is a loose one: with s several cells wide (6.4 at TARFlow's 0.05 and 256 levels) a pixel costs the
-    log2 of about that many cells times sqrt(2 pi e), 4.7 bits, and more.
+    makes log p(v) a bound of log P(x), as `Dequantization` promises. It holds no parameter: training is that on
+    log p(v) alone. The bound is a loose one: with s several cells wide (6.4 at TARFlow's 0.05 and 256 levels) a pixel
+    costs the log2 of about that many cells times sqrt(2 pi e), 4.7 bits, and more.
 
     Args:
         levels: number of pixel values; x takes 0 .. levels - 1.

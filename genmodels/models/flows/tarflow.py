@@ -20,7 +20,7 @@ from genmodels.ranges import at_least, between, fractions
 class TARFlow(Flow):
     """MAF over patches, with causal transformers as its networks: every second one goes through them backwards.
 
-        z_t = (x_t - b_t) exp(-a_t),   (a_t, b_t) from the patches before t,   z_1 = x_1     (Section 2.2, official code)
+        z_t = (x_t - b_t) exp(-a_t),  (a_t, b_t) from the patches before t,  z_1 = x_1    (Section 2.2, official code)
 
     on pixels from -1 to 1. With patch 2, width 768, 8 blocks of 8 layers on 3x64x64 it has 460,142,784 parameters, as
     many as the official code, and 466,286,784 with the 1000 classes of ImageNet.
