@@ -12,7 +12,7 @@ from genmodels.bijections.affine import (
     TanhAffine,
 )
 from genmodels.bijections.amortized import Amortized, MapFamily
-from genmodels.bijections.autoregressive import Autoregressive
+from genmodels.bijections.autoregressive import Autoregressive, InvertedBy
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.batch_norm import FlowBatchNorm
 from genmodels.bijections.column_split import ColumnSplit
@@ -27,7 +27,8 @@ from genmodels.bijections.mixture_logistic import MixtureLogistic
 from genmodels.bijections.multiscale import FactorOut, OnHalf
 from genmodels.bijections.ode_solver import Solver, telling_of_stiffness
 from genmodels.bijections.on_part import OnPart
-from genmodels.bijections.permutation import Permutation, Reverse, Shuffle
+from genmodels.bijections.patches import Patched
+from genmodels.bijections.permutation import Flip, Permutation, Reverse, Shuffle
 from genmodels.bijections.planar import PLANAR, Planar
 from genmodels.bijections.position_norm import PositionNorm
 from genmodels.bijections.preprocessing import Centre, Flattened, Logit, Shift

@@ -1,11 +1,13 @@
 """Autoregressive flows: every dimension is changed given those before it (Papamakarios et al. 2017, MAF)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from genmodels.bijections.base import Bijection, sum_per_sample
 from genmodels.bijections.elementwise import Elementwise
-from genmodels.networks.made_net import MADENet
+from genmodels.networks.autoregressive_net import AutoregressiveNet
 
 
 class Autoregressive(Bijection):
@@ -19,14 +21,16 @@ class Autoregressive(Bijection):
     describe it. `inverse_by_jacobi` runs it until nothing changes any more: at most D times, less where dependence is
     weak, and all dimensions at once, which suits devices that are slow at many small steps.
 
+    With a network over tokens (Zhai et al. 2024, TARFlow) all this is said of tokens x_i in place of dimensions.
+
     Args:
         net: h; its order of the dimensions is that of this layer. A context enters where it was given
             `context_features`.
         elementwise: f.
-    Shapes: x, z [B, D].
+    Shapes: x, z [B, D], or [B, T, F] of T tokens.
     """
 
-    def __init__(self, net: MADENet, elementwise: Elementwise) -> None:
+    def __init__(self, net: AutoregressiveNet, elementwise: Elementwise) -> None:
         super().__init__()
         self.net = net
         self.elementwise = elementwise
@@ -45,12 +49,12 @@ class Autoregressive(Bijection):
             return x
 
         x = self.net.unroll(z, invert, context)
-        return x, torch.cat(log_derivatives, dim=1).sum(dim=1)
+        return x, sum_per_sample(torch.cat(log_derivatives, dim=1))
 
     def inverse_by_passes(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The same by D passes: the k-th makes the k-th dimension right."""
         x = torch.zeros_like(z)
-        for _ in range(self.net.features):
+        for _ in range(self.net.num_steps):
             x, log_derivative = self.elementwise.inverse(z, self.net(x, context))
         return x, sum_per_sample(log_derivative)
 
@@ -64,10 +68,29 @@ class Autoregressive(Bijection):
             tolerance: largest change at which to stop, in units of floating-point precision at the size of x.
         """
         x = torch.zeros_like(z)
-        for _ in range(self.net.features):
+        for _ in range(self.net.num_steps):
             before = x
             x, log_derivative = self.elementwise.inverse(z, self.net(x, context))
             precision = torch.finfo(x.dtype).eps * (1.0 + x.abs())
             if ((x - before).abs() <= tolerance * precision).all():
                 break
         return x, sum_per_sample(log_derivative)
+
+
+class InvertedBy(Bijection):
+    """An autoregressive layer whose `inverse` goes another way: by "naive" passes, or by "jacobi" iteration."""
+
+    def __init__(self, layer: Autoregressive, method: Literal["cached", "naive", "jacobi"]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.method = method
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.layer(x, context)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if self.method == "naive":
+            return self.layer.inverse_by_passes(z, context)
+        if self.method == "jacobi":
+            return self.layer.inverse_by_jacobi(z, context)
+        return self.layer.inverse(z, context)

@@ -49,3 +49,13 @@ class Shuffle(Permutation):
 
     def __init__(self, channels: int) -> None:
         super().__init__(torch.randperm(channels))
+
+
+class Flip(Bijection):
+    """z[:, i] = x[:, N - 1 - i], a sequence backwards; log|det| = 0. Shapes: x, z [B, N, ...]."""
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x.flip(1), x.new_zeros(x.shape[0])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.forward(z)

@@ -7,6 +7,7 @@ from genmodels.distributions.discretized_logistic import DiscretizedLogistic
 from genmodels.distributions.fitting import fitting_likelihood
 from genmodels.distributions.flow_prior import FlowPrior
 from genmodels.distributions.gaussian import Gaussian
+from genmodels.distributions.gaussian_noise import GaussianNoise
 from genmodels.distributions.likelihood import Likelihood
 from genmodels.distributions.logistic_mixture import LogisticMixture
 from genmodels.distributions.mixture_made import MixtureMADE, autoregressive_mixture

@@ -10,9 +10,10 @@ def sample(
     n: int,
     temperature: float,
     truncation: float | list[float] | None,
+    guidance: float | None,
     seed: int,
     labels: int | list[int] | None,
-    method: Literal["cached", "naive", "jacobi"],
+    method: Literal["cached", "naive", "jacobi"] | None,
     complete: Literal["top_half"] | None,
     interpolate: bool,
     weights: Literal["best", "last"],
@@ -31,16 +32,19 @@ def sample(
     from genmodels.plugins import allow
     from genmodels.runs.finished_run import load_run
 
-    if truncation is not None and (interpolate or complete is not None):
-        raise UserError(f"truncation={truncation} is of samples: leave it out with interpolate and complete")
+    for name, value in (("truncation", truncation), ("guidance", guidance)):
+        if value is not None and (interpolate or complete is not None):
+            raise UserError(f"{name}={value} is of samples: leave it out with interpolate and complete")
+    if method is not None and interpolate:
+        raise UserError(f"method={method} is of samples: leave it out with interpolate")
     allow(plugins)
     setting = Setting(load_run(run, weights), batch_size, device, seed, data_dir, out)
     if interpolate:
         paths = walk(setting, n, labels)
     elif complete is not None:
-        paths = finish(setting, complete, n, temperature, method)
+        paths = finish(setting, complete, n, temperature, method or "cached")
     else:
-        paths = draw(setting, n, temperature, labels, method, truncation)
+        paths = draw(setting, n, temperature, labels, method, truncation, guidance)
     print("\n".join(map(str, paths)))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,11 +13,13 @@ from genmodels.errors import UserError
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
 from genmodels.models.capabilities import offered, required
-from genmodels.models.contract import PixelByPixel, Sampler, Translates, Truncatable
+from genmodels.models.contract import Guidable, PixelByPixel, Sampler, Stepwise, Translates, Truncatable
 from genmodels.models.model import Model
 from genmodels.pictures import class_columns
 from genmodels.progress_bar import progress
 from genmodels.ranges import at_least
+
+_CHOICES: dict[str, type] = {"method": Stepwise, "truncation": Truncatable, "guidance": Guidable}
 
 
 def draw(
@@ -24,8 +27,9 @@ def draw(
     n: int = 64,
     temperature: float = 1.0,
     labels: int | list[int] | None = None,
-    method: Method = "cached",
+    method: Method | None = None,
     truncation: float | list[float] | None = None,
+    guidance: float | None = None,
 ) -> list[Path]:
     """Write `n` samples as a picture and as arrays; the same seed, n and batch size give the same ones.
 
@@ -33,9 +37,10 @@ def draw(
         temperature: of the samples; 1 is the model itself.
         labels: class of all samples, or classes that are repeated in turn; None: every class in turn where the model
             is class-conditional. Each column of the picture holds one class, unless there are more classes than images.
-        method: how a model draws that does so pixel by pixel; others pay no heed.
+        method: how a model draws that does so step by step; None: its own, cached.
         truncation: of the latents, as the model has it. Of a list each value gets a row of the picture and its share
             of the `n` samples, every row from the same noise: a column shows what truncation does to one latent.
+        guidance: towards the classes, as the model has it.
 
     Returns: the files, see `Setting.write`.
 
@@ -58,8 +63,10 @@ def draw(
     samples = []
     for value in values:
         with torch.no_grad(), setting.noise("sample"):
-            samples += [part.cpu() for part in _parts(setting, each, y, temperature, method, value)]
-    name = f"sample_n{each * len(values)}_t{temperature:g}{_of_truncation(values)}_seed{setting.seed}"
+            sample = _sampler(setting.model, temperature, method=method, truncation=value, guidance=guidance)
+            samples += [part.cpu() for part in _parts(setting, sample, each, y)]
+    guided = "" if guidance is None else f"_guidance{guidance:g}"
+    name = f"sample_n{each * len(values)}_t{temperature:g}{_of_truncation(values)}{guided}_seed{setting.seed}"
     columns = each if len(values) > 1 else class_columns(each, len(classes))
     return setting.write(torch.cat(samples), None if y is None else y.repeat(len(values)), name, columns)
 
@@ -85,28 +92,30 @@ def labels_in_turn(classes: list[int], n: int) -> Tensor | None:
     return torch.tensor(classes)[torch.arange(n) % len(classes)] if classes else None
 
 
-def _parts(
-    setting: Setting, n: int, y: Tensor | None, temperature: float, method: Method, truncation: float | None
-) -> Iterator[Tensor]:
-    by_pixels = offered(setting.model, PixelByPixel)
-    sample = _sampler(setting.model, temperature, truncation)
+def _parts(setting: Setting, sample: Callable[..., Tensor], n: int, y: Tensor | None) -> Iterator[Tensor]:
+    by_pixels = offered(setting.model, PixelByPixel) is not None
     starts = range(0, n, setting.batch_size)
     # One bar at a time: over the pixels of a batch, which take long, or over the batches.
-    for start in progress(starts, "sampling") if by_pixels is None else starts:
+    for start in starts if by_pixels else progress(starts, "sampling"):
         labels = None if y is None else on(setting.place, y[start : start + setting.batch_size])
         size = min(setting.batch_size, n - start)
-        if by_pixels is None:
-            yield sample(size, labels)
-        else:
+        if by_pixels:
             bar = partial(progress, description=f"sampling {start + 1} to {start + size} of {n}")
-            yield by_pixels.sample(size, labels, temperature, method=method, track=bar)
+            yield sample(size, labels, track=bar)
+        else:
+            yield sample(size, labels)
 
 
-def _sampler(model: Model, temperature: float, truncation: float | None) -> Callable[[int, Tensor | None], Tensor]:
-    if truncation is None:
-        return partial(required(model, Sampler, "sampling").sample, temperature=temperature)
-    truncatable = required(model, Truncatable, f"truncation={truncation:g}")
-    return partial(truncatable.sample, temperature=temperature, truncation=truncation)
+def _sampler(model: Model, temperature: float, **choices: Any) -> Callable[..., Tensor]:
+    """The model's `sample` with what was chosen; None is no choice.
+
+    Raises:
+        UserError: the model has no such choice.
+    """
+    chosen = {name: value for name, value in choices.items() if value is not None}
+    for name, value in chosen.items():
+        required(model, _CHOICES[name], f"{name}={value}")
+    return partial(required(model, Sampler, "sampling").sample, temperature=temperature, **chosen)
 
 
 def _of_truncation(values: Sequence[float | None]) -> str:

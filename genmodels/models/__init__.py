@@ -26,6 +26,7 @@ from genmodels.models.flows.nice import NICE
 from genmodels.models.flows.planar_radial import PlanarFlow, RadialFlow
 from genmodels.models.flows.realnvp import RealNVP
 from genmodels.models.flows.residual_flow import ResidualFlow
+from genmodels.models.flows.tarflow import TARFlow
 from genmodels.models.gans.adversarial_model import AdversarialModel
 from genmodels.models.gans.biggan import BigGAN
 from genmodels.models.gans.cyclegan import CycleGAN

@@ -16,6 +16,7 @@ from genmodels.models.contract import (
     AdversarialPair,
     Decodes,
     Density,
+    Guidable,
     Invertible,
     Latent,
     LatentSampler,
@@ -26,6 +27,7 @@ from genmodels.models.contract import (
     Sampler,
     SetStatistics,
     SingleLatent,
+    Stepwise,
     StyleBased,
     Translates,
     TranslationPair,
@@ -42,6 +44,7 @@ CAPABILITIES: dict[type, str] = {
     LatentVariables: "a variational autoencoder",
     SingleLatent: "a variational autoencoder with one layer of latents",
     Sampler: "a model that can be drawn from",
+    Stepwise: "a model that draws step by step",
     PixelByPixel: "an autoregressive model of images",
     Decodes: "a model that makes data of latents",
     Latent: "a model with latents",
@@ -55,6 +58,7 @@ CAPABILITIES: dict[type, str] = {
     Translates: "a model that translates between domains",
     TranslationPair: "generators between two domains with their critics",
     Truncatable: "a model that can be drawn from with truncation",
+    Guidable: "a model that can be drawn from with guidance",
 }
 """Each capability in a user's words."""
 

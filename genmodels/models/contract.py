@@ -94,8 +94,22 @@ class Sampler(Protocol):
         """`n` draws in the data's own type, [n, *shape]; temperature 1 is the model itself, y [n] the labels."""
 
 
-class PixelByPixel(Sampler, Protocol):
-    """It draws images step by step, in an order, and can keep given pixels: see `AutoregressiveModel`."""
+class Stepwise(Sampler, Protocol):
+    """It draws step by step, and can be told how; what it draws does not depend on it but for rounding."""
+
+    def sample(
+        self,
+        n: int,
+        y: Tensor | None = None,
+        temperature: float = 1.0,
+        *,
+        method: Literal["cached", "naive", "jacobi"] = "cached",
+    ) -> Tensor:
+        """`method`: one small step after another, a whole pass for each, or a fixed point of whole passes."""
+
+
+class PixelByPixel(Stepwise, Protocol):
+    """It draws images pixel by pixel, in an order, and can keep given pixels: see `AutoregressiveModel`."""
 
     order: Tensor
 
@@ -230,3 +244,12 @@ class Truncatable(Sampler, Protocol):
         self, n: int, y: Tensor | None = None, temperature: float = 1.0, *, truncation: float | None = None
     ) -> Tensor:
         """What `truncation` is stands with the model."""
+
+
+class Guidable(Sampler, Protocol):
+    """It can draw what is more of its class than the model itself: less variety, better looks."""
+
+    def sample(
+        self, n: int, y: Tensor | None = None, temperature: float = 1.0, *, guidance: float | None = None
+    ) -> Tensor:
+        """What `guidance` is stands with the model; a model without classes refuses any."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genmodels.networks.autoregressive_net import AutoregressiveNet
 from genmodels.networks.eval_cache import CachesInEval
 from genmodels.networks.staircase import Cut, StaircaseLinear, cuts_of
 from genmodels.networks.unrolling import StepwiseLayer, Unrolling
@@ -47,7 +48,7 @@ class MaskedLinear(CachesInEval, nn.Linear):
         return F.linear(x, self.cached(lambda: self.weight * self.mask, self.weight, self.mask), self.bias)
 
 
-class MADENet(CachesInEval):
+class MADENet(AutoregressiveNet, CachesInEval):
     """h_i = net(x_j for all j before i in `order`), for all i in one pass.
 
     Every input has the degree of its place in the order, 1 .. D; a hidden unit sees the units of the layer below of
@@ -92,6 +93,7 @@ class MADENet(CachesInEval):
         if not hidden:
             raise ValueError("hidden must name the width of at least one layer")
         self.features, self.outputs_per_dim = features, outputs_per_dim
+        self.num_steps = features
         self.register_buffer("order", order)
         self._num_hidden = len(hidden)
         below = 1

@@ -11,6 +11,8 @@ class KeyValueCache:
     A network that is run on one token [B, width] with the cache at hand does what it would do there within the whole
     sequence [B, T, width]. Tokens come in order; a token may come again.
 
+    Kept in one buffer, or, where gradients are asked for, joined anew for each token.
+
     Args:
         num_tokens: length of the whole sequence.
     Attributes:
@@ -29,16 +31,21 @@ class KeyValueCache:
             key_value: of `layer` for this token, [2, B, heads, 1, channels]; kept.
         Returns: two of [B, heads, token - first + 1, channels].
         """
-        if layer not in self._kept:
-            self._kept[layer] = key_value.new_empty(*key_value.shape[:3], self.num_tokens, key_value.shape[4])
-        kept = self._kept[layer]
-        kept[:, :, :, self.token : self.token + 1] = key_value
+        kept = self._kept.get(layer)
+        if torch.is_grad_enabled():
+            kept = key_value if kept is None else torch.cat((kept[:, :, :, : self.token], key_value), dim=3)
+            self._kept[layer] = kept
+        else:
+            if kept is None:
+                kept = key_value.new_empty(*key_value.shape[:3], self.num_tokens, key_value.shape[4])
+                self._kept[layer] = kept
+            kept[:, :, :, self.token : self.token + 1] = key_value
         key, value = kept[:, :, :, first : self.token + 1].unbind(0)
         return key, value
 
 
 class CausalSelfAttention(nn.Module):
-    """Multi-head attention in which a token looks at itself and at those before it. No biases.
+    """Multi-head attention in which a token looks at itself and at those before it.
 
     Args:
         width: of the tokens, in and out.
@@ -46,13 +53,19 @@ class CausalSelfAttention(nn.Module):
         channels: of queries, keys and values, all heads together; None for `width`.
         block_length: None to look at all tokens before. Otherwise the sequence is cut into blocks of this length, and a
             token looks at its own block and the one before ("local 1D" of Parmar et al. 2018, Section 3.2).
+        bias: of the linear maps.
     Shapes: [B, T, width] -> the same; with a cache [B, width], one token.
     Raises:
         ValueError: heads that do not divide the channels.
     """
 
     def __init__(
-        self, width: int, num_heads: int, channels: int | None = None, block_length: int | None = None
+        self,
+        width: int,
+        num_heads: int,
+        channels: int | None = None,
+        block_length: int | None = None,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         channels = channels or width
@@ -60,8 +73,8 @@ class CausalSelfAttention(nn.Module):
             raise ValueError(f"{channels} channels do not divide by {num_heads} heads")
         self.num_heads = num_heads
         self.block_length = block_length
-        self.query_key_value = nn.Linear(width, 3 * channels, bias=False)
-        self.output = nn.Linear(channels, width, bias=False)
+        self.query_key_value = nn.Linear(width, 3 * channels, bias=bias)
+        self.output = nn.Linear(channels, width, bias=bias)
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         if cache is not None:

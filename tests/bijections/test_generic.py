@@ -23,6 +23,7 @@ from genmodels.bijections import (
     Diagonal,
     FactorOut,
     Flattened,
+    Flip,
     FlowBatchNorm,
     Gated,
     GaussianConditional,
@@ -35,6 +36,7 @@ from genmodels.bijections import (
     MaskedCoupling,
     MixtureLogistic,
     OnHalf,
+    Patched,
     Permutation,
     Planar,
     PositionNorm,
@@ -57,7 +59,7 @@ from genmodels.bijections import (
 from genmodels.models.flows.glow_net import GlowNet
 from genmodels.models.flows.invertible_residual_flow import conv_net, dense_net
 from genmodels.models.flows.realnvp_net import RealNVPNet
-from genmodels.networks import ConvField, MLPField
+from genmodels.networks import CausalTransformer, ConvField, MLPField
 from genmodels.networks.conv import ZeroConv2d
 from genmodels.networks.made_net import MADENet
 from genmodels.networks.mlp import MLP
@@ -114,6 +116,15 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
     "autoregressive, random": (lambda: Autoregressive(_random_made(), GaussianConditional()), (4,)),
     "inverse autoregressive": (lambda: Inverse(Autoregressive(MADENet(4, 2, [9]), GaussianConditional())), (4,)),
     "gated autoregressive": (lambda: Autoregressive(MADENet(4, 2, [9], activation="elu"), Gated()), (4,)),
+    "autoregressive over tokens": (
+        lambda: Autoregressive(CausalTransformer(4, 2, 2, 8, 2, 2), Standardize()),
+        (4, 2),
+    ),
+    "flip": (lambda: Flip(), (3, 2)),
+    "patches": (
+        lambda: Patched(Autoregressive(CausalTransformer(2, 8, 2, 4, 1, 1), Standardize()), 2),
+        (2, 4, 2),
+    ),
     "planar": (lambda: Planar(3), (3,)),
     "radial": (lambda: Radial(3), (3,)),
     "batch norm, whole set": (lambda: WholeSetBatchNorm(4), (4,)),

@@ -18,6 +18,7 @@ from genmodels.models.contract import (
     PixelByPixel,
     SampledDensity,
     Sampler,
+    Stepwise,
 )
 from genmodels.models.model import Model
 
@@ -97,7 +98,7 @@ def test_families_offer_what_they_are() -> None:
     flow = NICE(SHAPE, 17, 2, 1, 4)
     assert _offered(flow) == {Density, Sampler, Decodes, Latent, Invertible, SampledDensity}
     pixels = PixelCNN(SHAPE, Categorical(SHAPE, 17), 1, 4)
-    assert _offered(pixels) == {Density, Sampler, PixelByPixel}
+    assert _offered(pixels) == {Density, Sampler, Stepwise, PixelByPixel}
     assert _offered(Pair()) == {AdversarialPair, Sampler, Decodes, LatentSampler}
     assert _offered(Empty()) == set()
     assert all(list(contract_errors(model)) == [] for model in (flow, pixels, Pair(), Empty()))

@@ -10,7 +10,8 @@ from genmodels.distributions import PixelLikelihood
 from genmodels.errors import UserError
 from genmodels.models.autoregressive.raster_transformer import RasterTransformer
 from genmodels.models.data_checks import conditional_classes
-from genmodels.networks.sequence_attention import CausalSelfAttention, KeyValueCache
+from genmodels.networks.sequence_attention import KeyValueCache
+from genmodels.networks.transformer_block import TransformerBlock
 from genmodels.ranges import at_least, fractions
 
 _DEVIATION = 0.02  # of the weights at the start
@@ -69,7 +70,7 @@ class GPT(RasterTransformer):
         self.first = nn.Parameter(torch.empty(width))
         self.label = nn.Linear(self.num_classes, width, bias=False) if self.num_classes else None
         self.dropout = dropout
-        self.blocks = nn.ModuleList(_Block(width, num_heads, dropout) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(TransformerBlock(width, num_heads, 4 * width, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width, bias=False)
         self.head = nn.Linear(width, self.outputs_per_token, bias=False)
         self._initialize()
@@ -95,24 +96,6 @@ class GPT(RasterTransformer):
             if parameter.dim() > 1 or parameter is self.first:
                 parameter.normal_(std=_DEVIATION)
         for module in self.modules():
-            if isinstance(module, _Block):
+            if isinstance(module, TransformerBlock):
                 for last in (module.attention.output, module.narrow):
                     last.weight.normal_(std=_DEVIATION / (2 * len(self.blocks)) ** 0.5)
-
-
-class _Block(nn.Module):
-    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(width, bias=False)
-        self.attention = CausalSelfAttention(width, num_heads)
-        self.mlp_norm = nn.LayerNorm(width, bias=False)
-        self.widen = nn.Linear(width, 4 * width, bias=False)
-        self.narrow = nn.Linear(4 * width, width, bias=False)
-        self.dropout = dropout
-
-    def forward(self, h: Tensor, cache: KeyValueCache | None) -> Tensor:
-        h = h + self._dropped(self.attention(self.attention_norm(h), cache))
-        return h + self._dropped(self.narrow(F.gelu(self.widen(self.mlp_norm(h)))))
-
-    def _dropped(self, branch: Tensor) -> Tensor:
-        return F.dropout(branch, self.dropout) if self.training else branch

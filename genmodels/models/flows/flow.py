@@ -64,7 +64,7 @@ class Flow(Model):
         else:
             v, log_weight = self.dequantization(x, self._dtype)
         run = reversibly if self.reversible else Bijection.__call__
-        z, log_det = run(self.bijection, v, self._one_hot(y))
+        z, log_det = run(self.bijection, v, self._context(y))
         return log_weight + log_det + self.base.log_prob(z)
 
     @torch.no_grad()
@@ -96,8 +96,7 @@ class Flow(Model):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The data at latent z, in the data's own type; the inverse of `encode`."""
         v, _ = self.bijection.inverse(z, self._one_hot(y))
-        _warn_of_overflow(v)
-        return v if self.dequantization is None else self.dequantization.quantize(v)
+        return self._as_data(v)
 
     @torch.no_grad()
     def inverse_error(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -106,6 +105,14 @@ class Flow(Model):
         context = self._one_hot(y)
         back, _ = self.bijection.inverse(self.bijection(v, context)[0], context)
         return (back - v).abs().max()
+
+    def _context(self, y: Tensor | None) -> Tensor | None:
+        """What the density is told of the labels: [B, num_classes], None for a model without classes."""
+        return self._one_hot(y)
+
+    def _as_data(self, v: Tensor) -> Tensor:
+        _warn_of_overflow(v)
+        return v if self.dequantization is None else self.dequantization.quantize(v)
 
     def _continuous(self, x: Tensor) -> Tensor:
         return x.to(self._dtype) if self.dequantization is None else self.dequantization.centre(x, self._dtype)
@@ -118,5 +125,5 @@ def _warn_of_overflow(v: Tensor) -> None:
         warnings.warn(
             f"{bad} of {len(v)} samples are not finite: the inverse of the flow overflowed. It needs more training, "
             "or a lower temperature.",
-            stacklevel=3,
+            stacklevel=4,
         )
