@@ -138,9 +138,7 @@ class _WayBack:
         precision: of the way there; gradients are computed in that of the backward pass, as ever.
     """
 
-    def __init__(
-        self, grad_log_det: Tensor, context: Tensor | None, notes: list[_Note], precision: _Precision
-    ) -> None:
+    def __init__(self, grad_log_det: Tensor, context: Tensor | None, notes: list[_Note], precision: _Precision) -> None:
         self.grad_log_det = grad_log_det
         self.context = context
         self.notes = notes
