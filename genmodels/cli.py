@@ -19,6 +19,7 @@ from genmodels.commands import command
 from genmodels.config.choices import choices, options
 from genmodels.config.compose import CONFIG_DIR, to_plain
 from genmodels.config.mistakes import sentence_for
+from genmodels.config.overrides import choice_errors, split
 from genmodels.errors import Interrupted, UserError
 
 Task = Callable[[dict[str, Any]], float | None]
@@ -68,6 +69,10 @@ def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Ca
             if config_name == "config":
                 sys.argv[1:] = _help_on_a_group(sys.argv[1:])
             try:
+                overrides, options = split(sys.argv[1:])
+                if told := "\n".join(choice_errors(overrides)):
+                    raise UserError(told)
+                sys.argv[1:] = [*overrides, *options]  # argparse takes no override behind -m that is behind another
                 try:
                     program()
                 finally:
@@ -97,7 +102,7 @@ def _trial(task: Task, config: DictConfig, config_name: str) -> float | None:
     except Interrupted as error:
         raise KeyboardInterrupt(str(error)) from error  # ends the sweep, not only the trial
     except UserError as error:
-        print(sentence_for(error, config_name), file=sys.stderr)
+        print(sentence_for(error, config_name, HydraConfig.get().overrides.task), file=sys.stderr)
         raise
 
 

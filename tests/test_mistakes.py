@@ -40,7 +40,39 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         ("seed=1,2", "seed=1,2 names several values: add -m to run them all"),
         ("seed=[1", "cannot read 'seed=[1': write key=value"),
         ("seed", "cannot read 'seed': write key=value"),
-        ("model=null", "a group needs one of its options"),
+        ("model=null", "model=null names no option of model: choose model=biggan, "),
+        ("optimizer=null", "optimizer=null names no option of optimizer: choose optimizer=adagrad, "),
+        ("model=[1,2]", "model=[1,2] names no option of model: choose model="),
+        ("data=3", "data=3 names no option of data: choose data="),
+        ("++model=glow", "++model=glow is one + too many: leave them out, model=glow"),
+        ("model@x=glow", "model@x=glow cannot be placed elsewhere: leave @x out, model=glow"),
+        ("~scheduler=-1", "~scheduler=-1 names no option of scheduler: leave its value out, ~scheduler"),
+        (
+            "model/likelihood=bernoulli",
+            "the chosen model has no model/likelihood: leave it out, or choose model=gated_",
+        ),
+        (
+            "model/solver=rk4",
+            "the chosen model has no model/solver: leave it out, or choose model=cnf, cnf_small, ffjord",
+        ),
+        (
+            "objective/penalty=r1",
+            "the chosen objective has no objective/penalty: leave it out, or choose objective=hinge",
+        ),
+        ("callbacks={_target_:os.system}", "unknown key callbacks._target_: callbacks takes "),
+        ("trainer={a:{b:{c:1}}}", "unknown key trainer.a: trainer takes "),
+        ("optimizer={lr:1,lrr:2}", "unknown key optimizer.lrr: did you mean optimizer.lr?"),
+        ("name=größe", "cannot read 'name=größe': quote its value, and the whole from the shell: \"name='größe'\""),
+        ("--lr=1", "there is no option --lr=1: settings are typed as key=value, without dashes"),
+        (
+            "output_dir=/proc/x",
+            "no such file or directory: /proc/x: no folder can be made there, choose another output_",
+        ),
+        (f"output_dir=/tmp/{'a' * 300}", "file name too long: /tmp/aaa"),
+        (
+            "hydra.run.dir=/proc/x",
+            "no such file or directory: /proc/x: no folder can be made there, choose another hydra.",
+        ),
         ("model.width=64.5", "model.width must be an integer, got 64.5"),
         ("model.coupling=afine", "model.coupling must be one of affine, additive, got 'afine'"),
         ("optimizer.lr=-1", "optimizer.lr must be above 0, got -1"),
@@ -171,6 +203,17 @@ def test_a_key_that_belongs_to_another_choice_is_compared_with_the_chosen_one(ru
 )
 def test_using_a_run(run: Run, program: str, arguments: list[str], sentence: str) -> None:
     assert run(program, *arguments).mistake.startswith(sentence)
+
+
+def test_a_key_of_a_recipe_that_the_choices_lack_is_told_with_the_recipe(run: Run) -> None:
+    assert run("train", "experiment=flowpp_cifar10", "model=flowpp_small").mistake == (
+        "unknown key scheduler.warmup_steps: scheduler takes no keys; it is of experiment=flowpp_cifar10, which does "
+        "not go with model=flowpp_small: leave one of them out"
+    )
+
+
+def test_the_flag_of_a_sweep_may_stand_between_overrides(run: Run) -> None:
+    assert "optimizer.lr must be above 0, got -1" in run("train", "seed=1", "-m", "optimizer.lr=-1").mistake
 
 
 def test_in_a_sweep_the_other_trials_run(run: Run, tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 """Turn what Hydra, OmegaConf and the operating system raise over a user's mistake into one sentence."""
 
-import argparse
 import errno
 import inspect
 import re
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
+import yaml
 from hydra.errors import (
     CompactHydraException,
     ConfigCompositionException,
@@ -20,7 +20,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genmodels.commands import command
-from genmodels.config.compose import compose_unresolved, group_names
+from genmodels.config.compose import CONFIG_DIR, compose_unresolved, group_names
+from genmodels.config.overrides import composable, culprit, parsed, search_path, typed
 from genmodels.errors import UserError, nearest, printable
 
 _OS_SENTENCES = {
@@ -32,11 +33,14 @@ _OS_SENTENCES = {
     errno.EEXIST: "a file is where a folder is needed",
 }
 
+_CHOSEN_BY_RECIPES = ("model", "data", "objective", "optimizer", "scheduler")
+_SHOWN = 200  # characters of another library's message that a sentence quotes
+
 # What torch says on the CPU and on GPUs, and of sizes that no address reaches.
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|Storage size calculation overflowed", re.IGNORECASE)
 
 
-def sentence_for(error: BaseException, config_name: str, arguments: Iterable[str] = ()) -> str | None:
+def sentence_for(error: BaseException, config_name: str, arguments: Sequence[str] = ()) -> str | None:
     """What to tell the user about `error`, fit for a terminal; None if it is no mistake of theirs but a bug.
 
     Args:
@@ -48,20 +52,29 @@ def sentence_for(error: BaseException, config_name: str, arguments: Iterable[str
     return None if sentence is None else printable(sentence)  # it may quote a stranger's file
 
 
-def _sentence(error: BaseException, config_name: str, arguments: Iterable[str]) -> str | None:
+def _sentence(error: BaseException, config_name: str, arguments: Sequence[str]) -> str | None:
     if isinstance(error, UserError):
-        return str(error) if config_name == "config" else error.of_a_run
+        return _with_its_experiment(str(error), arguments) if config_name == "config" else error.of_a_run
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
-        return f"cannot read {error.override!r}: write key=value, and quote values with commas, spaces or brackets"
+        return _unreadable(error.override)
     if isinstance(error, CompactHydraException | HydraException):
         return _composition(error, config_name, arguments)
-    if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
-        return f"a group needs one of its options: {command('train')} --help lists them"
-    return _machine(error)
+    if isinstance(error, OSError) and _is_making_a_folder(error):
+        return _no_folder(error, arguments)
+    return _machine(error) or _not_composed(config_name, arguments)
+
+
+def _not_composed(config_name: str, arguments: Sequence[str]) -> str | None:
+    """What Hydra stumbles over in other ways than by an error of its own; None where the configuration composes."""
+    found = culprit(config_name, arguments)
+    if found is None:
+        return None
+    override, error = found
+    return f"{override} cannot be used ({_one_line(str(error))[:_SHOWN]}): {command('train')} --help lists what can"
 
 
 def _machine(error: BaseException) -> str | None:
@@ -75,7 +88,43 @@ def _machine(error: BaseException) -> str | None:
     return None
 
 
+def _is_making_a_folder(error: OSError) -> bool:
+    """Whether Hydra was at it: it makes a run's folder before the task is called."""
+    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((name for name in reversed(names) if name not in ("os", "pathlib")), "").startswith("hydra.")
+
+
+def _no_folder(error: OSError, arguments: Sequence[str]) -> str:
+    key = next((key for key in ("hydra.run.dir", "hydra.sweep.dir") if any(a.startswith(key) for a in arguments)), None)
+    reason = _OS_SENTENCES.get(error.errno or 0) or (error.strerror or str(error)).lower()
+    return f"{reason}: {error.filename}: no folder can be made there, choose another {key or 'output_dir'}"
+
+
+def _unreadable(override: str) -> str:
+    """For name=größe: the same in quotes, where these are all that is missing."""
+    key, equals, value = override.partition("=")
+    quoted = f"{key}='{value}'"
+    if equals and value and not set(value) & set("'\"\\[]{}") and parsed([quoted]):
+        return f'cannot read {override!r}: quote its value, and the whole from the shell: "{quoted}"'
+    return f"cannot read {override!r}: write key=value, and quote values with commas, spaces or brackets"
+
+
+def _with_its_experiment(sentence: str, arguments: Sequence[str]) -> str:
+    """The sentence; about a key that only the experiment has set, with what it does not go with."""
+    overrides = [o for o in parsed(typed(arguments)) if not o.is_sweep_override()]
+    unknown = re.match(r"unknown key ([^:\s]+)", sentence)
+    experiment = next((o for o in overrides if o.key_or_group == "experiment"), None)
+    others = [o for o in overrides if o.key_or_group.partition("/")[0] in _CHOSEN_BY_RECIPES]
+    if not unknown or experiment is None or not others or any(o.key_or_group == unknown.group(1) for o in overrides):
+        return sentence
+    beside = ", ".join(str(o.input_line) for o in others)
+    told = sentence.removesuffix("?")
+    return f"{told}; it is of {experiment.input_line}, which does not go with {beside}: leave one of them out"
+
+
 def _omegaconf(error: OmegaConfBaseException) -> str:
+    if isinstance(error.__cause__, UserError):
+        return str(error.__cause__)  # of a resolver of ours
     key = getattr(error, "full_key", None) or "the config"
     if isinstance(error, MissingMandatoryValue):
         return f"{key} is missing: give {key}=..."
@@ -94,7 +143,7 @@ def _missing_option(error: MissingConfigException) -> str:
     return f"there is no {group}={option}: {suggestion}{group} is one of {', '.join(sorted(options))}"
 
 
-def _composition(error: Exception, config_name: str, arguments: Iterable[str]) -> str:
+def _composition(error: Exception, config_name: str, arguments: Sequence[str]) -> str:
     message = str(error)
     unknown = re.match(r"Could not (?:override|delete from config\.) '([^']+)'", message)
     if unknown and isinstance(error, ConfigCompositionException):
@@ -105,16 +154,19 @@ def _composition(error: Exception, config_name: str, arguments: Iterable[str]) -
     if message.startswith("Ambiguous value for argument"):
         override = message.split("'")[1]
         return f"{override} names several values: add -m to run them all, or write [a,b] for a list"
-    return _one_line(message)
+    return _not_composed(config_name, arguments) or _one_line(message)
 
 
-def _unknown_override(key: str, config_name: str, arguments: Iterable[str]) -> str:
+def _unknown_override(key: str, config_name: str, arguments: Sequence[str]) -> str:
     """Name the nearest key to the right of the part of `key` that exists."""
     from genmodels.config.nodes import unknown_key  # torch's classes are among what it knows: it takes its time
 
+    if "/" in key and key in group_names():
+        return _no_such_part(key)
     choices = _group_choices(arguments) if config_name == "config" else []  # only training has groups
-    here: Any = OmegaConf.to_container(compose_unresolved(choices, config_name))
-    parts = re.split(r"[./]", key)
+    here: Any = OmegaConf.to_container(compose_unresolved(composable(config_name, choices), config_name))
+    value = next((o.value() for o in parsed(typed(arguments)) if o.key_or_group == key), None)
+    parts = [*re.split(r"[./]", key), *_first_unknown(value, _at(here, re.split(r"[./]", key)))]
     for depth, part in enumerate(parts):
         if not isinstance(here, dict) or part not in here:
             if part in _taken(here, ".".join(parts[:depth])):
@@ -123,6 +175,41 @@ def _unknown_override(key: str, config_name: str, arguments: Iterable[str]) -> s
             return unknown_key(".".join(parts[:depth]), part, known)
         here = here[part]
     return f"{key} cannot be set"
+
+
+def _at(config: Any, parts: Iterable[str]) -> Any:
+    for part in parts:
+        config = config.get(part) if isinstance(config, dict) else None
+    return config
+
+
+def _first_unknown(value: Any, here: Any) -> list[str]:
+    """The path in a mapping that is typed as a value to its first key that the config lacks."""
+    if not isinstance(value, dict) or not isinstance(here, dict):
+        return []
+    for key, item in value.items():
+        path = _first_unknown(item, here[key]) if key in here else [""]
+        if path:
+            return [str(key), *filter(None, path)]
+    return []
+
+
+def _no_such_part(group: str) -> str:
+    """For model/likelihood beside a model that has none: the models that have one."""
+    parent, _, part = group.rpartition("/")
+    having = [file.stem for file in sorted((CONFIG_DIR / parent).glob("*.yaml")) if part in _parts_of(file)]
+    return f"the chosen {parent} has no {group}: leave it out, or choose {parent}={', '.join(having)}"
+
+
+def _parts_of(file: Path) -> set[str]:
+    """The groups below its own that an option's list of defaults names, or those of the options it starts from."""
+    found: set[str] = set()
+    for entry in (yaml.safe_load(file.read_text()) or {}).get("defaults", []):
+        if isinstance(entry, str) and entry != "_self_":
+            found |= _parts_of(file.with_name(f"{entry}.yaml"))
+        elif isinstance(entry, dict):
+            found |= {name.partition("@")[0].split()[-1] for name in entry if not name.startswith("override ")}
+    return found
 
 
 def _taken(node: Any, path: str) -> set[str]:
@@ -138,22 +225,11 @@ def _taken(node: Any, path: str) -> set[str]:
         return set()  # a user's own that may not be imported
 
 
-def _group_choices(arguments: Iterable[str]) -> list[str]:
+def _group_choices(arguments: Sequence[str]) -> list[str]:
     """Those command-line overrides that choose a group's option, so that suggestions fit the chosen model."""
     groups = group_names()
-    arguments = list(arguments)
-    given = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
-    overrides = OverridesParser.create().parse_overrides(given)
-    chosen = [o for o in overrides if o.key_or_group in groups and not o.is_sweep_override()]
-    return [o.input_line for o in chosen if o.input_line] + _search_path(arguments)
-
-
-def _search_path(arguments: Iterable[str]) -> list[str]:
-    """The user's own folder of options as an override, for compositions without a command line."""
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    parser.add_argument("--config-dir", "-cd")
-    folder = parser.parse_known_args(list(arguments))[0].config_dir
-    return [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
+    chosen = [o for o in parsed(typed(arguments)) if o.key_or_group in groups and not o.is_sweep_override()]
+    return search_path(arguments) + [o.input_line for o in chosen if o.input_line]
 
 
 def _one_line(text: str) -> str:
