@@ -1,0 +1,77 @@
+"""The tables of the gallery: test likelihoods, and what each run took."""
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from genmodels.runs.finished_run import Run
+
+Row = dict[str, Any]
+
+
+def row(model: str, run: Run) -> Row:
+    """What is reported of a finished run. `cpu_seconds` is None where a part of it was killed, and so not timed."""
+    record, figures = run.folder.read_record(), run.folder.read_metrics()
+    (figure,) = (entry for name, entry in figures.items() if name.startswith("test/nll"))
+    parts = record["cpu_seconds"]
+    return {
+        "model": model,
+        "data": run.config["data"]["name"],
+        "nats": figure["mean"],
+        "standard_error": figure["standard_error"],
+        "kind": figure["kind"],
+        "importance_samples": figure["protocol"]["importance_samples"],
+        "points": figure["num_examples"],
+        "steps": record["steps"],
+        "weights_of_step": run.step,
+        "batch_size": run.config["data"]["batch_size"],
+        "seed": run.config["seed"],
+        "parameters": record["parameters"],
+        "cpu_seconds": round(sum(parts), 1) if len(parts) == 1 + len(record.get("earlier") or []) else None,
+    }
+
+
+def in_markdown(rows: Sequence[Row], budget: str, failed: Mapping[tuple[str, str], str]) -> str:
+    """Test nats by model and set, then what the models are and what they took."""
+    title = "# Densities in the plane"
+    if budget != "laptop":
+        title += f" (budget: {budget}; not what the models can do)"
+    if not rows:
+        return "\n".join([title, "", "Nothing is finished.", *_failures(failed), ""])
+    sets, models = ([*dict.fromkeys(r[key] for r in rows)] for key in ("data", "model"))
+    cells = {(r["model"], r["data"]): r for r in rows}
+    lines = [
+        title,
+        "",
+        f"Nats a test point, ± one standard error over {rows[0]['points']:,} points, lower is better; one run each, seed "
+        f"{', '.join(sorted({str(r['seed']) for r in rows}))}. Errors are mostly common to a column, whose points are "
+        "the same, and say nothing of other seeds. ≤: a bound, by importance weights.",
+        "",
+        f"| model | {' | '.join(sets)} |",
+        "|---|" + "---|" * len(sets),
+    ]
+    lines += [f"| {m} | {' | '.join(_cell(cells.get((m, name))) for name in sets)} |" for m in models]
+    lines += ["", "| model | parameters | steps | batch | CPU seconds a run |", "|---|---|---|---|---|"]
+    for model in models:
+        own = [r for r in rows if r["model"] == model]
+        sizes = (_span([r[key] for r in own]) for key in ("parameters", "steps", "batch_size"))
+        timed = [r["cpu_seconds"] for r in own if r["cpu_seconds"] is not None]
+        lines.append(f"| {model} | {' | '.join(sizes)} | {f'{mean(timed):.0f}' if timed else '?'} |")
+    total = sum(r["cpu_seconds"] or 0.0 for r in rows) / 60
+    return "\n".join([*lines, "", f"{len(rows)} runs, {total:.1f} CPU minutes, test scores included.", *_failures(failed), ""])
+
+
+def _cell(found: Row | None) -> str:
+    if found is None:
+        return ""
+    bound = "≤ " if found["kind"] == "bound" else ""
+    return f"{bound}{found['nats']:.3f} ± {found['standard_error']:.3f}"
+
+
+def _span(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _failures(failed: Mapping[tuple[str, str], str]) -> list[str]:
+    return ["", *(f"- {model} on {data} failed: {reason}" for (model, data), reason in failed.items())] if failed else []
