@@ -6,17 +6,18 @@
     python experiments/gallery.py steps=500 optimizer.lr=0.01 out=outputs/mine   # any key of train.py, for all models
 
 Drawn as Figure 2 of Grathwohl et al. 2019 (FFJORD). The models are the recipes conf/experiment/gallery_<model>.yaml;
-any other model=<model> that has a density of vectors can be named, with the settings that they share. Each model and set
-is a run in <out>/<model>/<set>, by default below outputs/gallery (outputs/gallery_smoke): given again, the command goes
-on where it stopped. Pictures and tables (gallery*.png, gallery.md, gallery.json) are of what was asked for.
+any other model=<model> that has a density of vectors can be named, with the settings that they share. Each model and
+set is a run in <out>/<model>/<set>, by default below outputs/gallery (outputs/gallery_smoke): given again, the command
+goes on where it stopped. Pictures and tables (gallery*.png, gallery.md, gallery.json) are of what was asked for.
 """
 
 import contextlib
 import io
+import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,21 +90,31 @@ def asked_by(arguments: Sequence[str]) -> Asked:
             own[override.key_or_group] = override.value()
         else:
             others.append(override.input_line or "")
-    models, sets = ([v] if isinstance(v, str) else v for v in (own["models"], own["sets"]))
-    for name, chosen in (("models", models), ("sets", sets)):
-        if not isinstance(chosen, list) or not chosen or not all(isinstance(one, str) for one in chosen):
-            raise UserError(f"{name} must be a list of names, such as {name}=[{RECIPES[0] if name == 'models' else 'moons'}]")
-    for key, chosen, there_is in (("sets", sets, DENSITIES), ("budget", [own["budget"]], BUDGETS)):
-        for one in chosen:
-            if one not in there_is:
-                meant = nearest(str(one), there_is)
-                hint = f"did you mean {meant}?" if meant else f"there is {', '.join(there_is)}"
-                raise UserError(f"{key}={one} does not exist: {hint}")
-    steps = own["steps"] if own["steps"] is not None else BUDGETS[own["budget"]]
-    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
-        raise UserError(f"steps must be at least 1, got {steps}")
-    out = own["out"] or ("outputs/gallery" if own["budget"] == "laptop" else f"outputs/gallery_{own['budget']}")
-    return Asked(_once(models), _once(sets), own["budget"], steps, Path(str(out)), tuple(others))
+    models, sets = _names("models", own["models"]), _names("sets", own["sets"])
+    budget, steps, out = own["budget"], own["steps"], own["out"]
+    for name in sets:
+        _known("sets", name, DENSITIES)
+    _known("budget", budget, BUDGETS)
+    if steps is None:
+        steps = BUDGETS[budget]
+    elif type(steps) is not int or steps < 1:
+        raise UserError(f"steps must be a whole number of at least 1, got {steps}")
+    folder = Path("outputs", "gallery" if budget == "laptop" else f"gallery_{budget}")
+    return Asked(models, sets, budget, steps, folder if out is None else Path(str(out)), tuple(others))
+
+
+def _names(key: str, value: Any) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{key} must be a list of names, {key}=[first,second], got {value}")
+    return tuple(dict.fromkeys(names))
+
+
+def _known(key: str, name: Any, there_is: Iterable[str]) -> None:
+    if name not in there_is:
+        meant = nearest(str(name), there_is)
+        hint = f"did you mean {meant}?" if meant else f"there is {', '.join(there_is)}"
+        raise UserError(f"{key}={name} does not exist: {hint}")
 
 
 def cells_of(asked: Asked) -> list[Cell]:
@@ -112,16 +123,16 @@ def cells_of(asked: Asked) -> list[Cell]:
     Raises:
         UserError: a mistake in the configuration, a model without a density, or a folder of other settings.
     """
+    limit = [] if asked.steps is None else [f"trainer.max_steps={asked.steps}"]
     cells = []
-    for data in asked.sets:
-        for model in asked.models:
-            recipe = [f"experiment=gallery_{model}"] if model in RECIPES else ["experiment=base/gallery", f"model={model}"]
-            limit = [] if asked.steps is None else [f"trainer.max_steps={asked.steps}"]
-            config = genmodels.compose([*recipe, f"data.name={data}", *QUIET, *limit, *asked.overrides])
-            if data == asked.sets[0]:
-                check(config)
-                required(build(config["model"], "model"), Density, f"models=[{model}]")
-            cells.append(Cell(model, data, RunFolder(asked.out / model / data), config))
+    for data, model in itertools.product(asked.sets, asked.models):
+        recipe = f"experiment=gallery_{model}"
+        chosen = [recipe] if model in RECIPES else ["experiment=base/gallery", f"model={model}"]
+        config = genmodels.compose([*chosen, f"data.name={data}", *QUIET, *limit, *asked.overrides])
+        if data == asked.sets[0]:
+            check(config)
+            required(build(config["model"], "model"), Density, f"models=[{model}]")
+        cells.append(Cell(model, data, RunFolder(asked.out / model / data), config))
     for cell in cells:
         _check_same(cell)
     return cells
@@ -132,9 +143,7 @@ def _check_same(cell: Cell) -> None:
         saved = cell.folder.read_config()
         lengths = [config["trainer"]["max_steps"] for config in (saved, cell.config)]
         if lengths[0] != lengths[1] or not same_run(saved, cell.config):
-            raise UserError(
-                f"{cell.folder.path} holds a run of other settings: choose another folder, out=..., or remove it"
-            )
+            raise UserError(f"{cell.folder.path} holds a run of other settings: choose another out=..., or remove it")
 
 
 def is_finished(cell: Cell) -> bool:
@@ -206,10 +215,6 @@ def show(asked: Asked, cells: Sequence[Cell], failed: Mapping[tuple[str, str], s
     return table
 
 
-def _once(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
-
-
 def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
@@ -221,7 +226,8 @@ def main() -> None:
         print(show(asked, cells, failed))
         print(f"pictures and tables: {asked.out}")
     except (Interrupted, KeyboardInterrupt):
-        sys.exit("interrupted: the same command goes on from here")
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
         sentence = sentence_for(error, "config", sys.argv[1:])
         if sentence is None:

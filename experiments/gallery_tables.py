@@ -43,9 +43,9 @@ def in_markdown(rows: Sequence[Row], budget: str, failed: Mapping[tuple[str, str
     lines = [
         title,
         "",
-        f"Nats a test point, ± one standard error over {rows[0]['points']:,} points, lower is better; one run each, seed "
-        f"{', '.join(sorted({str(r['seed']) for r in rows}))}. Errors are mostly common to a column, whose points are "
-        "the same, and say nothing of other seeds. ≤: a bound, by importance weights.",
+        f"Nats a test point, ± one standard error over {rows[0]['points']:,} points, lower is better; one run each, of "
+        f"seed {', '.join(sorted({str(r['seed']) for r in rows}))}. Errors are mostly common to a column, whose points "
+        "are the same, and say nothing of other seeds. ≤: a bound, by importance weights.",
         "",
         f"| model | {' | '.join(sets)} |",
         "|---|" + "---|" * len(sets),
@@ -58,7 +58,8 @@ def in_markdown(rows: Sequence[Row], budget: str, failed: Mapping[tuple[str, str
         timed = [r["cpu_seconds"] for r in own if r["cpu_seconds"] is not None]
         lines.append(f"| {model} | {' | '.join(sizes)} | {f'{mean(timed):.0f}' if timed else '?'} |")
     total = sum(r["cpu_seconds"] or 0.0 for r in rows) / 60
-    return "\n".join([*lines, "", f"{len(rows)} runs, {total:.1f} CPU minutes, test scores included.", *_failures(failed), ""])
+    took = f"{len(rows)} runs, {total:.1f} CPU minutes, test scores included."
+    return "\n".join([*lines, "", took, *_failures(failed), ""])
 
 
 def _cell(found: Row | None) -> str:
@@ -74,4 +75,5 @@ def _span(values: Sequence[int]) -> str:
 
 
 def _failures(failed: Mapping[tuple[str, str], str]) -> list[str]:
-    return ["", *(f"- {model} on {data} failed: {reason}" for (model, data), reason in failed.items())] if failed else []
+    lines = [f"- {model} on {data} failed: {reason}" for (model, data), reason in failed.items()]
+    return ["", *lines] if lines else []

@@ -16,10 +16,10 @@ from genmodels.ranges import at_least
 class GMM(DataInitialized, Model):
     """p(x) = sum_k w_k N(x; m_k, diag s_k^2) with w, m and s learned by gradients. 2 K D + K parameters.
 
-    As in the textbooks, the means start at examples: the first K of the first batch, which has at least so many. The
-    deviations start at those of the data over K^(1/D), about half the way to the next mean in the plane. Deviations from
-    the textbooks: gradients in place of expectation maximisation, since they are what every other model here is trained
-    by, and no correlations within a component.
+    As in the textbooks, the means start at examples, the first K of the first batch, which has at least so many. The
+    scales start at the deviations of the data over K^(1/D), as cells have that share a box among them. Deviations from
+    the textbooks: gradients in place of expectation maximisation, since they are what every other model here is
+    trained by, and no correlations within a component.
 
     Args:
         shape: (D,).
