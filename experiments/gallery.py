@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gallery_pictures import draw_model, draw_overview, panels_of
-from gallery_tables import in_markdown, row
+from gallery_tables import in_markdown, own_row, row
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import genmodels
@@ -199,18 +199,20 @@ def _seconds_left(cells: Sequence[Cell]) -> float | None:
 
 def show(asked: Asked, cells: Sequence[Cell], failed: Mapping[tuple[str, str], str]) -> str:
     """Write pictures and tables of what is finished into the folder; returns the table."""
-    finished = [cell for cell in cells if is_finished(cell)]
-    rows = [row(cell.model, load_run(cell.folder.path)) for cell in finished]
-    panels = {(cell.model, cell.data): panels_of(load_run(cell.folder.path)) for cell in finished}
-    for model in dict.fromkeys(cell.model for cell in finished):
-        own = {data: panels[model, data] for data in asked.sets if (model, data) in panels}
-        draw_model(own, asked.out / f"gallery_{model}.png")
-    if finished:
+    runs = {(cell.model, cell.data): load_run(cell.folder.path) for cell in cells if is_finished(cell)}
+    rows = [row(model, run) for (model, _), run in runs.items()]
+    own = [own_row(run) for run in {data: run for (_, data), run in runs.items()}.values()]
+    panels = {cell: panels_of(run) for cell, run in runs.items()}
+    for model in dict.fromkeys(model for model, _ in panels):
+        of_one = {data: panels[model, data] for data in asked.sets if (model, data) in panels}
+        draw_model(of_one, asked.out / f"gallery_{model}.png")
+    if panels:
         draw_overview(panels, asked.out / "gallery.png")
     label = asked.budget if asked.steps in BUDGETS.values() else f"{asked.steps} steps"
-    table = in_markdown(rows, label, failed)
+    table = in_markdown(rows, own, label, failed)
     write_text(asked.out / "gallery.md", table)
-    whole = {"budget": label, "rows": rows, "failed": [[*cell, reason] for cell, reason in failed.items()]}
+    failures = [[*cell, reason] for cell, reason in failed.items()]
+    whole = {"budget": label, "own": own, "rows": rows, "failed": failures}
     write_text(asked.out / "gallery.json", json.dumps(whole, indent=1) + "\n")
     return table
 

@@ -4,6 +4,11 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+import torch
+
+from genmodels.data.sources.toy2d_densities import log_density
+from genmodels.evaluation.metrics.figure import mean_with_error
+from genmodels.evaluation.setting import Setting
 from genmodels.runs.finished_run import Run
 
 Row = dict[str, Any]
@@ -31,15 +36,30 @@ def row(model: str, run: Run) -> Row:
     }
 
 
-def in_markdown(rows: Sequence[Row], budget: str, failed: Mapping[tuple[str, str], str]) -> str:
-    """Test nats by model and set, then what the models are and what they took."""
+def own_row(run: Run) -> Row:
+    """The likelihood that the data's own density gives to the test points of a run."""
+    name = run.config["data"]["name"]
+    scores = torch.cat([-log_density(name, x) for x, _ in Setting(run, device="cpu").batches("test", 1000)])
+    nats, error = mean_with_error(scores)
+    return {"model": "the data's own", "data": name, "nats": nats, "standard_error": error, "kind": "exact"}
+
+
+def in_markdown(rows: Sequence[Row], own: Sequence[Row], budget: str, failed: Mapping[tuple[str, str], str]) -> str:
+    """Test nats by model and set, then what the models are and what they took.
+
+    Args:
+        rows: of the models' runs.
+        own: of the data themselves, one for each set.
+        budget: "laptop", or what else was done.
+        failed: reasons by model and set.
+    """
     title = "# Densities in the plane"
     if budget != "laptop":
         title += f" (budget: {budget}; not what the models can do)"
     if not rows:
         return "\n".join([title, "", "Nothing is finished.", *_failures(failed), ""])
     sets, models = ([*dict.fromkeys(r[key] for r in rows)] for key in ("data", "model"))
-    cells = {(r["model"], r["data"]): r for r in rows}
+    cells = {(r["model"], r["data"]): r for r in (*own, *rows)}
     lines = [
         title,
         "",
@@ -50,12 +70,13 @@ def in_markdown(rows: Sequence[Row], budget: str, failed: Mapping[tuple[str, str
         f"| model | {' | '.join(sets)} |",
         "|---|" + "---|" * len(sets),
     ]
-    lines += [f"| {m} | {' | '.join(_cell(cells.get((m, name))) for name in sets)} |" for m in models]
+    for title in dict.fromkeys(model for model, _ in cells):
+        lines.append(f"| {title} | {' | '.join(_cell(cells.get((title, name))) for name in sets)} |")
     lines += ["", "| model | parameters | steps | batch | CPU seconds a run |", "|---|---|---|---|---|"]
     for model in models:
-        own = [r for r in rows if r["model"] == model]
-        sizes = (_span([r[key] for r in own]) for key in ("parameters", "steps", "batch_size"))
-        timed = [r["cpu_seconds"] for r in own if r["cpu_seconds"] is not None]
+        runs = [r for r in rows if r["model"] == model]
+        sizes = (_span([r[key] for r in runs]) for key in ("parameters", "steps", "batch_size"))
+        timed = [r["cpu_seconds"] for r in runs if r["cpu_seconds"] is not None]
         lines.append(f"| {model} | {' | '.join(sizes)} | {f'{mean(timed):.0f}' if timed else '?'} |")
     total = sum(r["cpu_seconds"] or 0.0 for r in rows) / 60
     took = f"{len(rows)} runs, {total:.1f} CPU minutes, test scores included."

@@ -160,7 +160,10 @@ def test_a_smoke_run_of_any_model_says_that_it_is_one(run: Run, tmp_path: Path) 
         "gallery_gmm.png",
         "gallery_nice_small.png",
     }
-    rows = json.loads((tmp_path / "gallery.json").read_text())["rows"]
+    content = json.loads((tmp_path / "gallery.json").read_text())
+    (moons, ring), rows = content["own"], content["rows"]
+    assert moons["nats"] == pytest.approx(2.388, abs=0.02)
+    assert ring["nats"] == pytest.approx(np.log(8) + np.log(2 * np.pi * np.e * 0.02**2), abs=0.04)
     assert [(r["model"], r["data"], r["steps"]) for r in rows] == [
         (model, data, 50) for data in ("moons", "ring") for model in ("gmm", "nice_small")
     ]
@@ -205,10 +208,12 @@ def test_the_table() -> None:
         _row("maf", "ring", -2.9, cpu_seconds=36.0),
         _row("vae", "moons", 2.5, kind="bound", cpu_seconds=None),
     ]
-    table = module("gallery_tables").in_markdown(rows, "laptop", {("vae", "ring"): "it diverged"})
+    own = [_row("the data's own", name, nats) for name, nats in (("moons", 2.388), ("ring", -2.907))]
+    table = module("gallery_tables").in_markdown(rows, own, "laptop", {("vae", "ring"): "it diverged"})
     lines = table.splitlines()
     assert lines[0] == "# Densities in the plane"
-    assert "| maf | 2.400 ± 0.007 | -2.900 ± 0.007 |" in lines
+    first = lines.index("| the data's own | 2.388 ± 0.007 | -2.907 ± 0.007 |")
+    assert lines[first + 1] == "| maf | 2.400 ± 0.007 | -2.900 ± 0.007 |"
     assert "| vae | ≤ 2.500 ± 0.007 |  |" in lines
     assert "| maf | 1,234 | 2,000 | 256 | 33 |" in lines
     assert "| vae | 1,234 | 2,000 | 256 | ? |" in lines
