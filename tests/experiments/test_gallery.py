@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+import genmodels
 from genmodels import models
 from genmodels.config.compose import compose
 from genmodels.data.sources.toy2d import DENSITIES
@@ -93,7 +94,7 @@ def test_a_mistake_is_a_sentence_and_nothing_is_trained(
     assert not (tmp_path / "gallery").exists()
 
 
-def test_it_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
+def test_it_goes_on_where_it_stopped(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ["models=[gmm]", "sets=[ring]", "steps=400", "callbacks.checkpoints.every_n_steps=10"]
     assert run(*whole, f"out={tmp_path / 'once'}")[0] == 0
     cell = tmp_path / "twice" / "gmm" / "ring"
@@ -105,8 +106,12 @@ def test_it_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
     record = json.loads((cell / "run.json").read_text())
     assert record["status"] == "interrupted"
     assert len(record["cpu_seconds"]) == 1
-    code, out, _ = run(*whole, f"out={tmp_path / 'twice'}")
-    assert code == 0
+    begun: list[Any] = []
+    with monkeypatch.context() as patch:
+        train = genmodels.train
+        patch.setattr(genmodels, "train", lambda what, *rest: (begun.append(what), train(what, *rest))[1])
+        code, out, _ = run(*whole, f"out={tmp_path / 'twice'}")
+    assert (code, begun) == (0, [[f"resume={cell}"]])  # and not from the beginning, which would end the same
     assert "[1/1] gmm on ring" in out
     once, twice = (load_run(tmp_path / out / "gmm" / "ring") for out in ("once", "twice"))
     assert once.step == twice.step == 400
