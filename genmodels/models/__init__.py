@@ -36,6 +36,7 @@ from genmodels.models.gans.sngan import SNGAN
 from genmodels.models.gans.stylegan2 import StyleGAN2
 from genmodels.models.gans.wgan import WGAN
 from genmodels.models.gans.wgan_gp_resnet import WGANGPResNet
+from genmodels.models.gmm import GMM
 from genmodels.models.model import Model
 from genmodels.models.terms import Gradient, Terms
 from genmodels.models.vaes.amortized_posterior import PlanarPosterior, RadialPosterior

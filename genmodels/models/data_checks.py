@@ -86,7 +86,9 @@ def vector_features(model: str, shape: Sequence[int]) -> int:
         UserError: it is of another shape.
     """
     if len(shape) != 1:
-        raise UserError(f"model={model} needs vectors but the data has shape {list(shape)}: choose data=energy2d.")
+        raise UserError(
+            f"model={model} needs vectors but the data has shape {list(shape)}: choose data=toy2d or data=energy2d."
+        )
     return shape[0]
 
 

@@ -22,6 +22,7 @@ WITHOUT_FIGURE = {
     "gan_stability_wgan",
     "gan_stability_wgan_gp",
     "ffjord_toy2d",
+    *(file.stem for file in EXPERIMENTS if file.stem.startswith("gallery_")),
     "cyclegan_mnist",
     "iaf_moons",
     "iaf_vae_cifar10_tails",

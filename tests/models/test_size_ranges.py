@@ -20,7 +20,7 @@ MAY_BE_ZERO = {"num_halvings", "dense_blocks", "exact_terms", "exact_up_to"}
 
 
 def _node(name: str) -> dict[str, Any]:
-    return model_node(name, data_node("toy2d" if name in ("planar", "radial") else "digits"))
+    return model_node(name, data_node("toy2d" if name in ("gmm", "planar", "radial") else "digits"))
 
 
 def _settings(node: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

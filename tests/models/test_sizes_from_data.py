@@ -18,7 +18,7 @@ IMAGES = {
     for name in [*DATA, *FOLDERS]
     if (node := data_node(name))["levels"] is not None
 }
-OF_VECTORS = {"planar", "radial"}
+OF_VECTORS = {"gmm", "planar", "radial"}
 OF_CLASSES = {"biggan", "biggan_small", "cyclegan", "cyclegan_small"}
 FIELDS_OF_IMAGES = {"cnf", "cnf_small"}  # the model takes vectors too, by model/field=mlp
 # How deep a model is makes no difference to what it fits; these check their orders, which takes real tensors.
