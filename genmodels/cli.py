@@ -21,6 +21,7 @@ from genmodels.config.compose import CONFIG_DIR, to_plain
 from genmodels.config.mistakes import sentence_for
 from genmodels.config.overrides import choice_errors, split
 from genmodels.errors import Interrupted, UserError
+from genmodels.runs.places import folder_of_runs
 
 Task = Callable[[dict[str, Any]], float | None]
 
@@ -28,7 +29,14 @@ MISTAKE, BUG, INTERRUPTED = 2, 1, 130  # exit codes; 130 is the shell's for Ctrl
 
 
 # Hydra makes the run folder before the task can look at the config; a resumed run has its own.
-OmegaConf.register_new_resolver("run_dir", lambda resume, new: new if resume in (None, "auto") else ".", replace=True)
+OmegaConf.register_new_resolver(
+    "run_dir",
+    lambda resume, output_dir, name, moment: (
+        str(folder_of_runs(output_dir, name) / moment) if resume in (None, "auto") else "."
+    ),
+    replace=True,
+)
+OmegaConf.register_new_resolver("home", lambda path: str(Path(path).expanduser()), replace=True)
 OmegaConf.register_new_resolver("choices", choices, replace=True)
 OmegaConf.register_new_resolver("options", options, replace=True)
 OmegaConf.register_new_resolver("command", command, replace=True)

@@ -14,6 +14,7 @@ from typing import Any
 from genmodels import plugins
 from genmodels.commands import command, typeable
 from genmodels.config.checks import check, check_saved
+from genmodels.config.combinations import epoch_errors
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
 from genmodels.config.targets import raise_all
@@ -146,15 +147,17 @@ def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str,
             f"resume={folder.path} has no checkpoint to go on from: the run stopped before its first one, "
             "so start it anew"
         )
-    read_checkpoint(folder.last)
-    limits = ("max_steps", "max_epochs")
-    raised = any(saved["trainer"].get(limit) != config["trainer"].get(limit) for limit in limits)
+    steps = read_checkpoint(folder.last).get("global_step", 0)
     record: dict[str, Any] = {}
     with contextlib.suppress(UserError):  # damaged: set aside once it is clear that the run goes on
         record = folder.read_record()
-    if record.get("status") == "finished" and not raised:
+    limits, before = config["trainer"], saved["trainer"]
+    is_changed = any(before.get(key) != limits.get(key) for key in ("max_steps", "max_epochs"))
+    done = {"max_steps": steps, "max_epochs": record.get("epochs") or 0}
+    has_reached_one = any(0 < (limits.get(key) or -1) <= value for key, value in done.items())
+    if (record.get("status") == "finished" and not is_changed) or (is_changed and has_reached_one):
         raise UserError(
-            f"resume={folder.path} is finished after {record.get('steps')} steps: raise trainer.max_steps or "
+            f"resume={folder.path} has taken {steps} steps, all that it is to take: raise trainer.max_steps or "
             "trainer.max_epochs to train on"
         )
 
@@ -166,6 +169,7 @@ def _try_out(config: dict[str, Any]) -> Parts:
     if global_rank() == 0:
         parts.data.prepare_data()
         parts.data.setup()
+        raise_all(epoch_errors(config["trainer"], len(parts.data.train_dataloader())))
         model = parts.module.model
         if not type(model).__module__.startswith("genmodels."):
             raise_all(trial_errors(model, next(iter(parts.data.val_dataloader()))))

@@ -43,8 +43,9 @@ def train(what: Sequence[str] | Mapping[str, Any] = (), run_dir: str | Path | No
     with _short_errors(overrides):
         from genmodels.experiment import start, train_from
         from genmodels.runs.finished_run import load_run
+        from genmodels.runs.places import folder_of_runs
 
-        new = Path(config["output_dir"]) / config["name"] / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
+        new = folder_of_runs(config["output_dir"], config["name"]) / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
         begun = start(config, run_dir or new, overrides)
         train_from(begun)
         return load_run(begun.folder.path)

@@ -76,6 +76,14 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         ("model.width=64.5", "model.width must be an integer, got 64.5"),
         ("model.coupling=afine", "model.coupling must be one of affine, additive, got 'afine'"),
         ("optimizer.lr=-1", "optimizer.lr must be above 0, got -1"),
+        ("name=../../x", "name=../../x has to be the name of one folder"),
+        ("name=", "name= has to be the name of one folder"),
+        ("trainer.enable_checkpointing=false", "trainer.enable_checkpointing=false does nothing here"),
+        (
+            "trainer.accumulate_grad_batches=21",
+            "trainer.accumulate_grad_batches=21 is more than the 20 batches of an epoch",
+        ),
+        ("trainer.val_check_interval=21", "trainer.val_check_interval=21 is more than the 20 batches of an epoch"),
         ("optimizer._target_=os.system", "optimizer._target_=os.system is not allowed"),
         ("data.root=${nosuch}", "data.root cannot be resolved: Interpolation key 'nosuch' not found"),
         ("data=toy2d", "Glow is a model of images, and moons holds vectors of shape [2]"),
@@ -287,3 +295,7 @@ def test_a_logger_that_is_not_installed_says_so_before_there_is_a_run(
     told = run("train", "logger=tensorboard", "trainer=cpu", f"hydra.run.dir={tmp_path / 'run'}").mistake
     assert told == "logger=tensorboard needs TensorBoard: run `pip install tensorboard`."
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_devices_by_number_are_gpus(run: Run) -> None:
+    assert "a number of processes, trainer.devices=1" in run("train", "trainer=cpu", "trainer.devices=[0]").mistake

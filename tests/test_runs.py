@@ -208,7 +208,11 @@ def test_a_resumed_run_is_the_uninterrupted_one(run: Run, finished: Path, tmp_pa
 
 
 def test_a_finished_run_needs_a_higher_limit(run: Run, finished: Path) -> None:
-    assert "is finished after 25 steps: raise trainer.max_steps" in run("train", f"resume={finished}").mistake
+    before = (finished / "config.yaml").read_bytes()
+    for more in ((), ("trainer.max_steps=24",), ("trainer.max_epochs=1",), ("trainer.max_epochs=9",)):
+        told = run("train", f"resume={finished}", *more).mistake
+        assert "has taken 25 steps, all that it is to take: raise trainer.max_steps" in told
+    assert (finished / "config.yaml").read_bytes() == before
 
 
 def test_a_truncated_checkpoint_ends_in_a_sentence(run: Run, finished: Path) -> None:

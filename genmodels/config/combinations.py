@@ -57,6 +57,8 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     except UserError as error:
         yield str(error)
         return
+    if config["trainer"].get("enable_checkpointing") is False:
+        yield "trainer.enable_checkpointing=false does nothing here: callbacks.checkpoints=null keeps no checkpoints"
     nodes = config["trainer"].get("num_nodes") or 1
     if nodes > 1 and not started_by_a_launcher():
         yield f"trainer.num_nodes={nodes} needs a launcher that starts the program on each node: torchrun or srun"
@@ -70,3 +72,21 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     name, objective = config["data"].get("name"), config["objective"]["_target_"]
     if name in ENERGIES and objective.startswith("genmodels.") and not objective.endswith(".ReverseKL"):
         yield f"data.name={name} is a density to be fitted, not a set of examples: choose objective=reverse_kl"
+
+
+def epoch_errors(trainer: Mapping[str, Any], batches: int) -> Iterator[str]:
+    """A sentence for each setting of the trainer that asks more of an epoch than its so many batches."""
+    limit = trainer.get("limit_train_batches")
+    if limit is not None:
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    window, every = trainer.get("accumulate_grad_batches") or 1, trainer.get("val_check_interval")
+    if window > batches:
+        yield (
+            f"trainer.accumulate_grad_batches={window} is more than the {batches} batches of an epoch, whose end is "
+            "the end of a step: make it or data.batch_size smaller"
+        )
+    if isinstance(every, int) and every > batches and trainer.get("check_val_every_n_epoch") is not None:
+        yield (
+            f"trainer.val_check_interval={every} is more than the {batches} batches of an epoch: make it smaller, or "
+            "set trainer.check_val_every_n_epoch=null to count batches across epochs"
+        )

@@ -26,6 +26,10 @@ def local_processes(trainer: Mapping[str, Any]) -> int:
         raise UserError("trainer.accelerator=gpu, but torch sees no GPU here: choose trainer=cpu or trainer=auto")
     if isinstance(devices, str) and "," in devices:
         devices = [index for index in devices.split(",") if index.strip()]
+    if isinstance(devices, list) and accelerator == "cpu":
+        raise UserError(
+            f"trainer.devices={devices} names GPUs: on a CPU it is a number of processes, trainer.devices=1"
+        )
     if isinstance(devices, list):
         count = len(devices)
     elif devices in ("auto", -1, "-1"):

@@ -123,8 +123,11 @@ def _with_its_experiment(sentence: str, arguments: Sequence[str]) -> str:
 
 
 def _omegaconf(error: OmegaConfBaseException) -> str:
-    if isinstance(error.__cause__, UserError):
-        return str(error.__cause__)  # of a resolver of ours
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return str(cause)  # of a resolver of ours
+        cause = cause.__cause__ or cause.__context__
     key = getattr(error, "full_key", None) or "the config"
     if isinstance(error, MissingMandatoryValue):
         return f"{key} is missing: give {key}=..."

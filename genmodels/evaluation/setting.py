@@ -54,7 +54,7 @@ class Setting:
         self.place = chosen_device(device)
         self.model: Model = run.model.to(self.place)
         self._data_dir = data_dir
-        self._out = out
+        self._out = None if out is None else str(Path(out).expanduser())
 
     def data(self, batch_size: int) -> DataModule:
         """The run's data in batches of this size, without augmentation."""

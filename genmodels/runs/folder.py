@@ -61,7 +61,7 @@ class RunFolder:
         Raises:
             UserError: there is no such folder, or it is not a run's.
         """
-        folder = cls(path)
+        folder = cls(Path(path).expanduser())
         if not folder.path.is_dir():
             raise UserError(f"{key}={path}: there is no such folder")
         if not folder._config.is_file():
@@ -170,7 +170,7 @@ class RunFolder:
 
 
 def _absolute(path: Any) -> Any:
-    return str(Path(path).absolute()) if isinstance(path, str) else path
+    return str(Path(path).expanduser().absolute()) if isinstance(path, str) else path
 
 
 def _parsed(path: Path) -> object:

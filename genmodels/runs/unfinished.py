@@ -10,6 +10,7 @@ from typing import Any
 from genmodels.config.resuming import same_run
 from genmodels.errors import UserError
 from genmodels.runs.folder import RunFolder
+from genmodels.runs.places import folder_of_runs
 
 
 def newest_unfinished(config: Mapping[str, Any]) -> RunFolder | None:
@@ -18,7 +19,7 @@ def newest_unfinished(config: Mapping[str, Any]) -> RunFolder | None:
     Its saved config is the same but for what a resumed run may change, it has a checkpoint, and no process of this
     machine is still at work on it.
     """
-    folders = _unfinished(Path(config["output_dir"]) / config["name"])
+    folders = _unfinished(folder_of_runs(config["output_dir"], config["name"]))
     fitting = (folder for folder in folders if same_run(folder.read_config(), config))
     return max(fitting, key=lambda folder: folder.read_record().get("started") or "", default=None)
 
