@@ -141,4 +141,8 @@ def main(folder: Path, name: str = "digits", data: Path = Path("data"), epochs: 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or (sys.argv[2:] and sys.argv[2] not in SETTINGS):
         sys.exit(__doc__)
-    print(json.dumps(main(Path(sys.argv[1]), *sys.argv[2:3], *map(Path, sys.argv[3:4]), *map(int, sys.argv[4:5])), indent=1))
+    print(
+        json.dumps(
+            main(Path(sys.argv[1]), *sys.argv[2:3], *map(Path, sys.argv[3:4]), *map(int, sys.argv[4:5])), indent=1
+        )
+    )

@@ -225,7 +225,9 @@ def test_frozen_parameters_stay_without_gradients() -> None:
             parameter.requires_grad_("net.second" not in name)
     ours, theirs = _step(reversible, x, y), _step(kept, x, y)
     torch.testing.assert_close(ours[1], theirs[1], rtol=1e-9, atol=1e-12)
-    assert {name for name, g in ours[2].items() if g is None} == {n for n, _ in kept.named_parameters() if "second" in n}
+    assert {name for name, g in ours[2].items() if g is None} == {
+        n for n, _ in kept.named_parameters() if "second" in n
+    }
     for parameter in reversible.parameters():
         parameter.requires_grad_(False)
     assert not reversible.log_prob(x, y).requires_grad

@@ -81,10 +81,10 @@ def test_log_prob_and_features(sizes: tuple[int, int, int]) -> None:
     (scales,) = (value for name, value in w.items() if name.endswith("log_scale"))
     z = body(v)[0].flatten(1) * scales.exp()  # type: ignore[operator]
     log_prior = (-0.5 * z**2 - 0.5 * math.log(2 * math.pi)).sum(dim=1)
-    torch.testing.assert_close(log_p, log_prior + scales.sum() - v[0].numel() * math.log(LEVELS), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        log_p, log_prior + scales.sum() - v[0].numel() * math.log(LEVELS), rtol=1e-10, atol=1e-10
+    )
     assert torch.equal(model.decode(model.encode(x)), x.to(torch.uint8))
-
-
 
 
 def _parameters_by_the_code(sizes: tuple[int, int, int]) -> int:
