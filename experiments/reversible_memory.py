@@ -5,7 +5,8 @@ python experiments/reversible_memory.py <folder>
 Glow of one scale and K = 8, 16, 32, 64 steps, with `reversible` and without it (Gomez et al. 2017, Section 3). Memory is
 counted, not sampled: every tensor that an operation of the step makes is logged with its bytes when it comes and when
 it goes, so that two runs give the same number. Gradients of parameters, which both ways need alike, are left out, and
-so is what an operation uses inside itself. Time is the process's own, the median of steps taken in turns. A CPU minute.
+so is what an operation uses inside itself. Time is the process's own, the median of steps taken in turns. A CPU
+minute.
 """
 
 import json
@@ -154,11 +155,11 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         left.plot(depths, [row["peak"] / 1e6 for row in own], "o-", color=colour, label=f"{way}, peak")
         left.plot(depths, [row["held"] / 1e6 for row in own], "o:", color=colour, label=f"{way}, between the passes")
         right.plot(depths, [row["seconds"] for row in own], "o-", color=colour, label=way)
-    left.set(title="memory for activations", xlabel="K, steps of flow", ylabel="MB", yscale="log")
+    left.set(title="memory for activations", xlabel="K, steps of flow", ylabel="MB", yscale="log", ylim=(1e-3, None))
     right.set(title="time of a training step", xlabel="K, steps of flow", ylabel="CPU seconds", ylim=(0, None))
     for axes in (left, right):
         axes.set_xticks(sorted({row["num_steps"] for row in rows}))
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="lower right")
     save_figure(figure, path)
 
 

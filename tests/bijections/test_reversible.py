@@ -37,7 +37,7 @@ from genmodels.networks.mlp import MLP
 SHAPE, LEVELS, CLASSES = (3, 8, 8), 17, 4
 MEMORY = runpy.run_path(str(Path(__file__).parents[2] / "experiments" / "reversible_memory.py"))
 
-# All sizes small, and every kind of step that a family has: couplings of all kinds, nested scales, batch norms, dropout.
+# Small, with every kind of step that a family has: couplings of all kinds, nested scales, batch norms, dropout.
 MODELS: dict[str, Callable[[bool], Flow]] = {
     "nice": lambda r: NICE(SHAPE, LEVELS, width=16, num_hidden=2, reversible=r),
     "realnvp": lambda r: RealNVP(SHAPE, LEVELS, num_scales=2, width=6, num_blocks=1, reversible=r),
