@@ -2,7 +2,7 @@
 
 python experiments/reversible_memory.py <folder>
 
-Glow of one scale and K = 8, 16, 32, 64 steps, with `reversible` and without it (Gomez et al. 2017, Section 3). Memory is
+Glow of one scale and K = 8, 16, 32, 64 steps, with `reversible` and without it (Gomez et al. 2017). Memory is
 counted, not sampled: every tensor that an operation of the step makes is logged with its bytes when it comes and when
 it goes, so that two runs give the same number. Gradients of parameters, which both ways need alike, are left out, and
 so is what an operation uses inside itself. Time is the process's own, the median of steps taken in turns. A CPU
