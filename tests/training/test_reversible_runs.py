@@ -15,7 +15,7 @@ from genmodels.training import read_checkpoint
 SHORT = ("trainer=cpu", "trainer.precision=64-true", "trainer.max_steps=5", "logger=none", "data.batch_size=16")
 SMALL = {
     "nice_small": ["model.width=8"],
-    "realnvp_small": ["model.width=4", "model.num_blocks=1"],
+    "realnvp_small": [],
     "glow_small": ["model.width=8", "model.num_steps=2"],
     "flowpp_small": ["model.width=8", "model.num_blocks=1", "model.num_components=2", "model.dropout=0.2"],
     "irevnet_small": ["model.width=8", "model.num_blocks=[2,1]", "model.dropout=0.1"],
