@@ -58,6 +58,7 @@ from genmodels.bijections import (
 )
 from genmodels.models.flows.glow_net import GlowNet
 from genmodels.models.flows.invertible_residual_flow import conv_net, dense_net
+from genmodels.models.flows.irevnet import irevnet_body
 from genmodels.models.flows.realnvp_net import RealNVPNet
 from genmodels.networks import CausalTransformer, ConvField, MLPField
 from genmodels.networks.conv import ZeroConv2d
@@ -145,6 +146,8 @@ BIJECTIONS: dict[str, tuple[Callable[[], Bijection], tuple[int, ...]]] = {
         lambda: InvertibleResidual(conv_net(2, (2, 3), 5, ELU, 0.9, 5, is_first=True), PowerSeries()),
         (2, 2, 3),
     ),
+    "i-RevNet": (lambda: irevnet_body(1, (2, 2), (2, 1), width=8), (1, 4, 4)),
+    "i-RevNet, three squeezes": (lambda: irevnet_body(1, (1, 2), (2, 2), kernel_sizes=(3, 3, 3)), (1, 8, 8)),
     "compose": (lambda: Compose([ActNorm(4), Coupling(MLP(2, 4, 8, 1), SigmoidAffine()), Reverse(4)]), (4,)),
 }
 

@@ -88,7 +88,7 @@ def test_log_prob_and_features(sizes: tuple[int, int, int]) -> None:
 
 
 def _parameters_by_the_code(sizes: tuple[int, int, int]) -> int:
-    """Of the classifier that the README's command builds: --nBlocks 6 16 72 6 --nChannels 24 96 384 1536 --init_ds 2."""
+    """Of the classifier that --nBlocks 6 16 72 6 --nChannels 24 96 384 1536 --init_ds 2 builds there."""
     total, ins = 0, 3 * 4
     for stage, (channels, depth) in enumerate(zip((24, 96, 384, 1536), (6, 16, 72, 6), strict=True)):
         for block in range(depth):

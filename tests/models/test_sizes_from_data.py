@@ -10,7 +10,7 @@ from genmodels import models
 from genmodels.config.targets import build
 from genmodels.distributions import Categorical
 from genmodels.errors import UserError
-from genmodels.models import FlowPP, Glow, Model, MultiscalePixelCNN, PixelCNNPP, RealNVP
+from genmodels.models import FlowPP, Glow, IRevNet, Model, MultiscalePixelCNN, PixelCNNPP, RealNVP
 
 FOLDERS = [f"image_folder data.size={size}" for size in (33, 48, 50)]
 IMAGES = {
@@ -35,7 +35,7 @@ CANNOT = {
     **{(name, (3, 33, 33)): "even width, not 33" for name in ("flowpp", "flowpp_small")},
     **{
         (f"{name}{end}", (3, 33, 33)): "33x33 cannot be halved"
-        for name in ("glow", "dcgan", "wgan_gp_resnet", "sngan", "biggan", "iresnet")
+        for name in ("glow", "dcgan", "wgan_gp_resnet", "sngan", "biggan", "iresnet", "irevnet")
         for end in ("", "_small")
     },
     **{(f"multiscale_pixelcnn{end}", (3, 33, 33)): "33 is odd" for end in ("", "_small")},
@@ -51,7 +51,9 @@ CANNOT = {
 def _build(name: str, data: dict[str, Any]) -> Model:
     node = model_node(name, data)
     smaller = {"width": 8} if name in ON_CPU else {}
-    node.update({key: value for key, value in (SHALLOW | smaller).items() if key in node})
+    for key in (SHALLOW | smaller).keys() & node.keys():
+        value = (SHALLOW | smaller)[key]
+        node[key] = [value] * len(node[key]) if isinstance(node[key], list) else value
     with torch.device("cpu" if name in ON_CPU else "meta"):
         return build(node, "model")
 
@@ -102,6 +104,9 @@ def test_a_model_takes_the_vectors_that_it_says_it_takes(name: str) -> None:
         ("iresnet", "cifar10", {"num_scales": 3}),
         ("iresnet", "mnist", {"num_scales": 2}),
         ("iresnet", "toy2d", {}),
+        ("irevnet", "cifar10", {"strides": [2, 2, 2, 2]}),
+        ("irevnet", "mnist", {"strides": [2, 1, 1, 1]}),
+        ("irevnet_small", "digits", {"strides": [2, 2]}),
         ("residual_flow", "cifar10", {"num_scales": 3}),
         ("residual_flow", "mnist", {"num_scales": 3}),
         ("residual_flow", "image_folder data.size=33", {"num_scales": 1}),
@@ -137,6 +142,7 @@ def test_what_the_user_sets_is_not_chosen() -> None:
     assert RealNVP((1, 8, 8), 17, num_scales=1, width=4, num_blocks=1).chosen == {}
     digits = Categorical((1, 8, 8), 17)
     assert MultiscalePixelCNN((1, 8, 8), digits, base=2, base_layers=1, num_blocks=1, width=4).chosen == {}
+    assert IRevNet((1, 8, 8), 17, (1, 1), (2, 1)).chosen == {}
     assert PixelCNNPP((1, 8, 8), digits, num_resnets=1, width=4, num_halvings=1).chosen == {}
     assert FlowPP((1, 8, 8), 17, ["1 columns"], width=4, num_blocks=1).chosen == {}
 

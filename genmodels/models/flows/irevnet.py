@@ -63,6 +63,8 @@ class IRevNet(Flow):
     ) -> None:
         at_least(1, num_blocks=num_blocks, strides=strides, width=width, kernel_sizes=kernel_sizes)
         fractions(dropout=dropout)
+        if not num_blocks:
+            raise UserError("model.num_blocks=[] must name one stage or more.")
         if len(kernel_sizes) != 3 or not all(size % 2 for size in kernel_sizes):
             raise UserError(f"model.kernel_sizes={list(kernel_sizes)} must be three odd numbers.")
         image = image_shape("irevnet", shape)
