@@ -4,13 +4,8 @@ python experiments/irevnet_classifier.py <folder> [digits|mnist|cifar10] [<folde
 
 The body of `model=irevnet` (Jacobsen et al. 2018), then batch norm, ReLU, an average over positions and a linear map to
 the classes, as in the official code: only this last projection loses information. So an image comes back from what goes
-<<<<<<< HEAD
-into it, whatever the network has learned to ignore; how exactly is measured on the whole test set. The body is trained
-by reversible backpropagation. By SGD with momentum 0.9, weight decay 5e-4 as the official code for CIFAR, on a cosine
-=======
 into it, whatever the network has learned to ignore; how exactly is measured on the test set. The body is trained by
 reversible backpropagation. By SGD with momentum 0.9 and weight decay 5e-4 as the official code for CIFAR, on a cosine
->>>>>>> reversible2
 schedule from 0.05, without augmentation. Digits (the default) take a CPU minute.
 """
 
@@ -76,11 +71,7 @@ def read(name: str, folder: Path, part: str) -> tuple[Tensor, Tensor]:
     source = source_for(Options(name, folder))
     examples = source.read(part)
     x, y = examples[torch.arange(len(examples))]
-<<<<<<< HEAD
-    assert y is not None  # these have labels
-=======
     assert y is not None  # all of these have labels
->>>>>>> reversible2
     assert source.levels is not None  # and are images
     return x * (2.0 / (source.levels - 1)) - 1.0, y
 
