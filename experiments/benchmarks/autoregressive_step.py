@@ -1,6 +1,6 @@
 """CPU seconds of a training step of autoregressive models, against their bare convolutions and matrix products.
 
-    python experiments/benchmarks/autoregressive_step.py [--models GatedPixelCNN PixelCNN++ GPT] [--rounds 10]
+    python experiments/benchmarks/autoregressive_step.py [--models GatedPixelCNN PixelCNN++ GPT TARFlow] [--rounds 10]
 
 A step is all that training does with a batch: bits/dim, backward, torch's fused Adam. One thread; each model and its
 floor (`products.py`) take turns, so that a busy machine slows both.
@@ -26,10 +26,11 @@ from genmodels.objectives import NegativeLogLikelihood
 
 GRAY, COLOUR, BATCH = (1, 28, 28), (3, 32, 32), 8
 
-MODELS: dict[str, Callable[[], models.AutoregressiveModel]] = {
+MODELS: dict[str, Callable[[], models.AutoregressiveModel | models.TARFlow]] = {
     "GatedPixelCNN": lambda: models.GatedPixelCNN(GRAY, Categorical(GRAY, 2), 10, 128, 3, output_width=128),
     "PixelCNN++": lambda: models.PixelCNNPP(COLOUR, LogisticMixture(COLOUR, 256, 5), 2, 40),
     "GPT": lambda: models.GPT(GRAY, Categorical(GRAY, 2), num_layers=8, width=64, num_heads=2),
+    "TARFlow": lambda: models.TARFlow(COLOUR, 256, width=128, num_blocks=4, num_layers=2),
 }
 
 
@@ -56,7 +57,7 @@ def main() -> None:
         options.json.write_text(json.dumps({**settings, "seconds": seconds}, indent=2) + "\n")
 
 
-def _competitors(model: models.AutoregressiveModel) -> dict[str, Competitor]:
+def _competitors(model: models.AutoregressiveModel | models.TARFlow) -> dict[str, Competitor]:
     x = torch.randint(model.levels, (BATCH, *model.shape), dtype=torch.uint8)
     objective = NegativeLogLikelihood()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
@@ -68,7 +69,7 @@ def _competitors(model: models.AutoregressiveModel) -> dict[str, Competitor]:
         loss.backward()
         optimizer.step()
 
-    floor = BareProducts(lambda: model.train().conditionals(x))
+    floor = BareProducts(lambda: model.train().log_prob(x))
     return {
         "step": Competitor(model, {"train": step}),
         "floor": Competitor(floor, {"train": floor.forward_and_backward}),

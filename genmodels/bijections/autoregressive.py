@@ -55,7 +55,7 @@ class Autoregressive(Bijection):
         """The same by D passes: the k-th makes the k-th dimension right."""
         x = torch.zeros_like(z)
         for _ in range(self.net.num_steps):
-            x, log_derivative = self.elementwise.inverse(z, self.net(x, context))
+            x, log_derivative = self.elementwise.inverse(z, self.net(_finite(x), context))
         return x, sum_per_sample(log_derivative)
 
     @torch.no_grad()
@@ -70,11 +70,16 @@ class Autoregressive(Bijection):
         x = torch.zeros_like(z)
         for _ in range(self.net.num_steps):
             before = x
-            x, log_derivative = self.elementwise.inverse(z, self.net(x, context))
+            x, log_derivative = self.elementwise.inverse(z, self.net(_finite(x), context))
             precision = torch.finfo(x.dtype).eps * (1.0 + x.abs())
             if ((x - before).abs() <= tolerance * precision).all():
                 break
         return x, sum_per_sample(log_derivative)
+
+
+def _finite(x: Tensor) -> Tensor:
+    """A guess to go on from: where nothing is right yet it may overflow, and a mask, which is 0, times that is NaN."""
+    return torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 class InvertedBy(Bijection):

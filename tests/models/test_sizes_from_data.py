@@ -38,6 +38,7 @@ CANNOT = {
         for name in ("glow", "dcgan", "wgan_gp_resnet", "sngan", "biggan", "iresnet", "irevnet")
         for end in ("", "_small")
     },
+    **{(f"tarflow{end}", (3, 33, 33)): "does not cut images of 33x33" for end in ("", "_small")},
     **{(f"multiscale_pixelcnn{end}", (3, 33, 33)): "33 is odd" for end in ("", "_small")},
     **{
         (f"made_image{end}", (3, side, side)): "made_image would have .* weights"

@@ -160,7 +160,7 @@ class TARFlow(Flow):
         if context is None or not (self.training and self.label_dropout):
             return context
         unknown = torch.rand(len(context), 1, device=context.device) < self.label_dropout
-        return torch.where(unknown, 1 / self.num_classes, context)
+        return torch.where(unknown, torch.full_like(context, 1 / self.num_classes), context)
 
 
 def _of_pixels(layers: Iterable[Bijection], patch: int) -> Bijection:
@@ -172,15 +172,17 @@ def _of_pixels(layers: Iterable[Bijection], patch: int) -> Bijection:
 
 
 def _num_patches(height: int, width: int, patch: int) -> int:
-    if height % patch or width % patch:
-        fitting = [side for side in range(1, min(height, width) + 1) if not (height % side or width % side)]
+    fitting = [
+        side
+        for side in range(1, max(height, width))
+        if not (height % side or width % side) and height * width > side**2
+    ]
+    if patch not in fitting:
         raise UserError(
-            f"model.patch={patch} of tarflow does not divide images of {height}x{width}; these do: {fitting[:-1]}."
+            f"model.patch={patch} of tarflow does not cut images of {height}x{width} into two patches or more; these "
+            f"do: {fitting}."
         )
-    num_patches = height * width // patch**2
-    if num_patches < 2:
-        raise UserError(f"model.patch={patch} makes one patch of an image of {height}x{width}: set it lower.")
-    return num_patches
+    return height * width // patch**2
 
 
 def _noise(levels: int, deviation: float | None, dequantization: Dequantization | None) -> Dequantization | None:
