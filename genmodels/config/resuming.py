@@ -15,6 +15,7 @@ CHANGEABLE = (
     "logger.",
     "callbacks.",
     "evaluation.",
+    "model.reversible",
     "compile",
     "data_dir",
     "data.root",
