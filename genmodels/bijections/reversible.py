@@ -53,13 +53,17 @@ def reversibly(bijection: Bijection, x: Tensor, context: Tensor | None = None) -
     return cast(tuple[Tensor, Tensor], _Reversible.apply(bijection, x, context, *parameters))
 
 
-def check_reversible(bijection: Bijection) -> None:
-    """Raise UserError where a step has no inverse that gives its input back cheaply and to the last digits."""
+def check_reversible(bijection: Bijection, key: str = "model.reversible") -> None:
+    """Raise UserError where a step has no inverse that gives its input back cheaply and to the last digits.
+
+    Args:
+        key: of the config, that asks for it.
+    """
     for part in bijection.modules():
         if isinstance(part, _IRREVERSIBLE) or _hides_batch_norm(part):
             raise UserError(
-                f"model.reversible=true recomputes activations by exact inverses in training, which "
-                f"{type(part).__name__} does not have: use it with couplings, or set model.reversible=false."
+                f"{key}=true recomputes activations by exact inverses in training, which "
+                f"{type(part).__name__} does not have: use it with couplings, or set {key}=false."
             )
 
 

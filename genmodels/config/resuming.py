@@ -16,6 +16,7 @@ CHANGEABLE = (
     "callbacks.",
     "evaluation.",
     "model.reversible",
+    "model.dequantization.reversible",
     "compile",
     "data_dir",
     "data.root",

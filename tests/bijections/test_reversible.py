@@ -65,7 +65,7 @@ MODELS: dict[str, Callable[[bool], Flow]] = {
         heads=2,
         dropout=0.3,
         dequantization=FlowPPDequantization(
-            SHAPE, LEVELS, 1, 1, width=8, num_components=2, heads=2, context_width=4, context_blocks=1
+            SHAPE, LEVELS, 2, 1, width=8, num_components=2, heads=2, context_width=4, context_blocks=1, reversible=r
         ),
         reversible=r,
     ),
@@ -333,6 +333,17 @@ def test_memory_does_not_grow_with_depth() -> None:
     assert kept[1]["peak"] > 2.4 * kept[0]["peak"] > 2.4 * reversible[0]["peak"]
     z = 4 * MEMORY["BATCH"] * 3 * 16 * 16
     assert z <= reversible[1]["held"] < 1.1 * z  # the output alone
+
+
+def test_learned_noise_of_more_couplings_holds_no_more() -> None:
+    held = []
+    for couplings in (1, 3):
+        noise = FlowPPDequantization(
+            MEMORY["SHAPE"], MEMORY["LEVELS"], couplings, 1, width=8, num_components=2, heads=2, reversible=True
+        )
+        model = Glow(MEMORY["SHAPE"], MEMORY["LEVELS"], 1, 1, 8, dequantization=noise, reversible=True)
+        held.append(MEMORY["memory"](model)["held"])
+    assert held[0] == held[1]
 
 
 def test_the_log_of_memory_counts_what_is_known() -> None:
