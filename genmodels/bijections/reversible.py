@@ -6,7 +6,7 @@ for the price of running every layer once more: a third of a training step if a 
 half of one or more where networks are small. `experiments/reversible_memory.py` measures both.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, cast
 
@@ -46,21 +46,32 @@ def reversibly(bijection: Bijection, x: Tensor, context: Tensor | None = None) -
         bijection: parameters with `requires_grad=False` are left out.
     Shapes: as of the bijection.
     """
-    parameters = [parameter for parameter in bijection.parameters() if parameter.requires_grad]
+    parameters = dict.fromkeys(parameter for parameter in bijection.parameters() if parameter.requires_grad)
     wanted = any(tensor is not None and tensor.requires_grad for tensor in (x, context, *parameters))
     if not (bijection.training and torch.is_grad_enabled() and wanted):
         return cast(tuple[Tensor, Tensor], bijection(x, context))
     return cast(tuple[Tensor, Tensor], _Reversible.apply(bijection, x, context, *parameters))
 
 
-def check_reversible(bijection: Bijection) -> None:
-    """Raise UserError where a step has no inverse that gives its input back cheaply and to the last digits."""
+def check_reversible(bijection: Bijection, key: str = "model.reversible") -> None:
+    """Raise UserError where a step has no inverse that gives its input back cheaply and to the last digits.
+
+    Args:
+        key: of the config, that asks for it.
+    """
     for part in bijection.modules():
-        if isinstance(part, _IRREVERSIBLE):
+        if isinstance(part, _IRREVERSIBLE) or _hides_batch_norm(part):
             raise UserError(
-                f"model.reversible=true recomputes activations by exact inverses in training, which "
-                f"{type(part).__name__} does not have: use it with couplings, or set model.reversible=false."
+                f"{key}=true recomputes activations by exact inverses in training, which "
+                f"{type(part).__name__} does not have: use it with couplings, or set {key}=false."
             )
+
+
+def _hides_batch_norm(part: nn.Module) -> bool:
+    """Whether a `FlowBatchNorm` in it is out of reach of the way back, which has to give it its batch's statistics."""
+    if not isinstance(part, Bijection) or isinstance(part, Compose | OnPart | FlowBatchNorm):
+        return False
+    return any(isinstance(module, FlowBatchNorm) for module in part.modules())
 
 
 _Precision = Callable[[], AbstractContextManager[None]]
@@ -75,13 +86,15 @@ class _Note(NamedTuple):
 
 class _Reversible(torch.autograd.Function):
     """Parameters are inputs so that their gradients take autograd's ordinary way, hooks of data-parallel training
-    included; they are saved so that changing one between the passes is an error and no wrong gradient."""
+    included; they are saved so that changing one between the passes is an error and no wrong gradient. What is
+    recomputed is a function of leaves in their place, so that hooks on them see the whole gradient once."""
 
     @staticmethod
     def forward(
         ctx: Any, bijection: Bijection, x: Tensor, context: Tensor | None, *parameters: Tensor
     ) -> tuple[Tensor, Tensor]:
         ctx.bijection, ctx.parameters, ctx.precision = bijection, parameters, _autocast_of(x.device)
+        ctx.places = [(part, *item) for part in bijection.modules() for item in part.named_parameters(recurse=False)]
         way = _WayThere(context)
         with ctx.precision():
             z, log_det = way.through(bijection, x)
@@ -97,9 +110,10 @@ class _Reversible(torch.autograd.Function):
             context = context.detach().requires_grad_(ctx.needs_input_grad[2])
         draws = any(note.random_state is not None for note in ctx.notes)
         way = _WayBack(grad_log_det, context, list(ctx.notes), ctx.precision)
-        with _random_state_kept(z.device) if draws else nullcontext():
+        wanted = {id(parameter) for parameter in ctx.parameters}
+        with _leaves_in(ctx.places, wanted) as leaf_of, _random_state_kept(z.device) if draws else nullcontext():
             _, grad_x = way.through(ctx.bijection, z, grad_z)
-        of_parameters = [way.gradients.get(parameter) for parameter in ctx.parameters]
+        of_parameters = [way.gradients.get(leaf_of[id(parameter)]) for parameter in ctx.parameters]
         return None, grad_x if ctx.needs_input_grad[1] else None, way.gradients.get(context), *of_parameters
 
 
@@ -124,7 +138,7 @@ class _WayThere:
         state = _random_state(x.device)
         z, log_det = cast(tuple[Tensor, Tensor], step(x, self.context))
         has_drawn = not all(map(torch.equal, state, _random_state(x.device)))
-        statistics = step.batch_statistics(x) if isinstance(step, FlowBatchNorm) else None
+        statistics = step.batch_statistics(x) if isinstance(step, FlowBatchNorm) and step.training else None
         self.notes.append(_Note(statistics, state if has_drawn else None))
         return z, log_det
 
@@ -240,6 +254,28 @@ def _autocast_of(device: torch.device) -> _Precision:
     """The precision of this moment, to be entered again; weights cast without a graph must not wait in its cache."""
     enabled, dtype = torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type)
     return lambda: torch.autocast(device.type, dtype, enabled, cache_enabled=False)
+
+
+@contextmanager
+def _leaves_in(
+    places: Sequence[tuple[nn.Module, str, nn.Parameter]], wanted: set[int]
+) -> Iterator[Mapping[int, nn.Parameter]]:
+    """Within, the parameters of the way there are replaced by leaves of the same storage.
+
+    Args:
+        places: of all parameters: module, name and what was there.
+        wanted: ids of those that have a gradient.
+    Yields: the leaf by the id of what it replaces.
+    """
+    leaf_of = {id(there): nn.Parameter(there.detach(), id(there) in wanted) for _, _, there in places}
+    now = [part._parameters[name] for part, name, _ in places]
+    for part, name, there in places:
+        part._parameters[name] = leaf_of[id(there)]
+    try:
+        yield leaf_of
+    finally:
+        for (part, name, _), parameter in zip(places, now, strict=True):
+            part._parameters[name] = parameter
 
 
 @contextmanager

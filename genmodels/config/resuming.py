@@ -15,6 +15,8 @@ CHANGEABLE = (
     "logger.",
     "callbacks.",
     "evaluation.",
+    "model.reversible",
+    "model.dequantization.reversible",
     "compile",
     "data_dir",
     "data.root",

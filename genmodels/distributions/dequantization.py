@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.bijections.base import Bijection, sum_per_sample
+from genmodels.bijections.reversible import check_reversible, reversibly
 
 
 class Dequantization(nn.Module, ABC):
@@ -67,17 +68,25 @@ class VariationalDequantization(Dequantization):
         levels: number of pixel values; x takes 0 .. levels - 1.
         flow: f, of the image's shape; its forward direction is used, f(eps, context).
         context: net(x / levels - 0.5) -> whatever f takes as its context.
+        reversible: recompute f's activations in the backward pass instead of keeping them, see
+            `genmodels.bijections.reversibly`.
+    Raises:
+        UserError: a reversible f without an exact inverse.
     """
 
-    def __init__(self, levels: int, flow: Bijection, context: nn.Module) -> None:
+    def __init__(self, levels: int, flow: Bijection, context: nn.Module, reversible: bool = False) -> None:
         super().__init__(levels)
+        if reversible:
+            check_reversible(flow, "model.dequantization.reversible")
+        self.reversible = reversible
         self.flow = flow
         self.context = context
 
     def forward(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         image = x.to(dtype)
         eps = torch.randn_like(image)
-        logit, log_det = self.flow(eps, self.context(image / self.levels - 0.5))
+        run = reversibly if self.reversible else Bijection.__call__
+        logit, log_det = run(self.flow, eps, self.context(image / self.levels - 0.5))
         log_normal = -0.5 * sum_per_sample(eps.square() + math.log(2 * math.pi))
         log_q = log_normal - log_det + sum_per_sample(F.softplus(logit) + F.softplus(-logit))
         return (image + torch.sigmoid(logit)) / self.levels, self._log_cell_volume(x, dtype) - log_q

@@ -3,7 +3,7 @@
 import pytest
 
 from genmodels.config.compose import compose
-from genmodels.config.resuming import resumed_config
+from genmodels.config.resuming import resumed_config, same_run
 from genmodels.errors import UserError
 
 
@@ -15,6 +15,13 @@ def test_limits_and_callbacks_may_change() -> None:
     assert config["trainer"]["max_time"] == "00:01:00:00"
     assert config["callbacks"]["samples"] is None
     assert config["model"] == saved["model"]
+
+
+def test_a_run_that_ran_out_of_memory_may_go_on_reversibly() -> None:
+    saved = compose(["model=nice_small"])
+    config = resumed_config(saved, ["resume=somewhere", "model.reversible=true"])
+    assert config["model"] == {**saved["model"], "reversible": True}
+    assert same_run(saved, config)
 
 
 @pytest.mark.parametrize("override", ["model.width=3", "seed=1", "data.batch_size=8", "optimizer.lr=0.1", "model=glow"])

@@ -26,7 +26,8 @@ class Flow(Model):
         base: density of the latents, standard normal unless given.
         dequantization: of integer data, uniform unless given.
         reversible: recompute the bijection's activations in the backward pass instead of keeping them, see
-            `genmodels.bijections.reversibly`. The same function with the same parameters.
+            `genmodels.bijections.reversibly`. The same function with the same parameters. Variational dequantisation
+            has an option of its own; training through the inverse (`sample_with_log_prob`) keeps what it always kept.
     Raises:
         UserError: a reversible flow of bijections without exact inverses.
     """

@@ -24,6 +24,7 @@ class FlowPPDequantization(VariationalDequantization):
         context_width: channels of the context network.
         context_blocks: gated convolutions in it.
         context_attention: see `ContextNet`; null for its bare gated convolutions.
+        reversible: recompute the couplings' activations in the backward pass, see `VariationalDequantization`.
         width, num_components, heads, dropout, attention, coupling, pointwise, activate_output: see `FlowPPCouplings`.
     Raises:
         UserError: no image, or one of odd width, or a number out of its range.
@@ -46,6 +47,7 @@ class FlowPPDequantization(VariationalDequantization):
         context_width: int = 32,
         context_blocks: int = 3,
         context_attention: Attention | None = None,
+        reversible: bool = False,
     ) -> None:
         channels, height, image_width = image_shape("flowpp", shape)
         check_columns("model/dequantization=variational", image_width)
@@ -70,4 +72,4 @@ class FlowPPDequantization(VariationalDequantization):
             (channels, height, image_width), context_width, context_blocks, heads, dropout, context_attention
         )
         stack = couplings.stack((2 * channels, height, image_width // 2), num_couplings)
-        super().__init__(levels, ColumnSplit(stack), context)
+        super().__init__(levels, ColumnSplit(stack), context, reversible)
