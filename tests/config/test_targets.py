@@ -1,6 +1,7 @@
 """A config is data: whatever it names, only what belongs in a place is built there."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from genmodels.errors import UserError
 from genmodels.experiment import train
 from genmodels.models import Flow, Glow
 from genmodels.runs.finished_run import load_run
+from genmodels.runs.folder import RunFolder
 from genmodels.training import EMA, constant
 
 OLD_RUN = ROOT / "tests" / "runs" / "old_run"
@@ -282,5 +284,8 @@ def test_a_strangers_run_downloads_nothing(stranger: Path, front: Front, tmp_pat
 def test_an_id_is_no_path(stranger: Path, front: Front, wandb_id: Any) -> None:
     record = json.loads((stranger / "run.json").read_text())
     (stranger / "run.json").write_text(json.dumps({**record, "wandb_id": wandb_id}))
+    with pytest.raises(UserError, match="wandb_id must be letters, digits, - and _"):
+        RunFolder(stranger).read_record()
     done = front("train", f"resume={stranger}", "trainer.max_steps=41", "trainer.accelerator=cpu")
-    assert "run.json: wandb_id must be letters, digits, - and _" in done.mistake
+    assert "run.json.damaged-" in done.err  # and the run has an id of its own
+    assert re.fullmatch("[0-9a-f]{8}", RunFolder(stranger).read_record()["wandb_id"])
