@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from genmodels.bijections import Autoregressive, Standardize
@@ -72,6 +73,27 @@ def test_every_way_to_invert_is_the_definition(way: str, guidance: float | None,
         ours, our_log_det = WAYS[way](layer)(z, context)
     torch.testing.assert_close(ours, x, atol=1e-10, rtol=1e-10)
     torch.testing.assert_close(our_log_det, log_det, atol=1e-10, rtol=1e-10)
+
+
+class _FarFromZero(CausalTransformer):
+    """Log-scales of 1,000 for what comes after a token that is exactly 0, as every guess is at first."""
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        h = super().forward(x, context).unflatten(1, (2, -1)).clone()
+        after_zero = F.pad((x[:, :-1] == 0).all(dim=2), (1, 0))
+        h[:, 1][after_zero] = 1000.0
+        return h.flatten(1, 2)
+
+
+@pytest.mark.parametrize("way", ["naive", "jacobi"])
+def test_guesses_that_overflow_do_no_harm_to_the_tokens_before_them(way: str) -> None:
+    net = _FarFromZero(TOKENS, FEATURES, 2, 8, 2, 2).double()
+    layer, z = Autoregressive(net, Standardize()), torch.randn(2, TOKENS, FEATURES).double()
+    with torch.no_grad():
+        net.outputs.weight.normal_(std=0.1)
+        expected, _ = layer.inverse(z)
+        assert layer.elementwise.inverse(z, net(torch.zeros_like(z)))[0].isinf().any()
+        torch.testing.assert_close(WAYS[way](layer)(z)[0], expected)
 
 
 def test_gradients_through_the_cache_are_those_of_whole_passes() -> None:

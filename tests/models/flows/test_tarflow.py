@@ -7,6 +7,7 @@ import torch
 
 from genmodels.errors import UserError
 from genmodels.models import TARFlow
+from genmodels.networks import CausalTransformer
 
 TINY: dict[str, Any] = {"width": 8, "num_blocks": 3, "num_layers": 1, "head_width": 4}
 CLASSES: dict[str, Any] = {"conditional": True, "num_classes": 3}
@@ -44,6 +45,18 @@ def test_every_method_draws_the_same(how: dict[str, float], noise: float | None)
     assert torch.equal(cached, naive)
     assert torch.equal(cached, jacobi)
     assert len(cached.unique()) > 5
+
+
+@pytest.mark.parametrize(("method", "passes"), [("cached", 0), ("naive", 3 * 6), ("jacobi", None)])
+def test_a_method_takes_its_number_of_whole_passes(method: str, passes: int | None) -> None:
+    """Six patches, three blocks: for each patch of each block, or fewer until nothing changes."""
+    model = _tiny()
+    count = []
+    for module in model.modules():
+        if isinstance(module, CausalTransformer):
+            module.register_forward_hook(lambda *_: count.append(1))
+    _drawn(model, method=method)
+    assert len(count) == passes if passes is not None else 3 * 2 <= len(count) <= 3 * 6
 
 
 def test_samples_are_latents_decoded() -> None:
