@@ -147,14 +147,17 @@ def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str,
             f"resume={folder.path} has no checkpoint to go on from: the run stopped before its first one, "
             "so start it anew"
         )
-    steps = read_checkpoint(folder.last).get("global_step", 0)
+    checkpoint: Any = read_checkpoint(folder.last)
+    steps = checkpoint.get("global_step") if isinstance(checkpoint, dict) else None  # what is wrong shows on loading
     record: dict[str, Any] = {}
     with contextlib.suppress(UserError):  # damaged: set aside once it is clear that the run goes on
         record = folder.read_record()
     limits, before = config["trainer"], saved["trainer"]
     is_changed = any(before.get(key) != limits.get(key) for key in ("max_steps", "max_epochs"))
     done = {"max_steps": steps, "max_epochs": record.get("epochs") or 0}
-    has_reached_one = any(0 < (limits.get(key) or -1) <= value for key, value in done.items())
+    has_reached_one = any(
+        isinstance(value, int) and 0 < (limits.get(key) or -1) <= value for key, value in done.items()
+    )
     if (record.get("status") == "finished" and not is_changed) or (is_changed and has_reached_one):
         raise UserError(
             f"resume={folder.path} has taken {steps} steps, all that it is to take: raise trainer.max_steps or "
