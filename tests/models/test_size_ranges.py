@@ -47,6 +47,7 @@ def _wrong(path: tuple[str, ...], hint: Any) -> list[Any]:
     if hint is float:
         return {
             "dropout": [-0.1, 1.0],
+            "label_dropout": [-0.1, 1.0],
             "alpha": [0.0, -1.0, 0.5],
             "lipschitz": [0.0, 1.0],
             "end_time": [0.0, -1.0],
