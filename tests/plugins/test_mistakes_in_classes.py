@@ -60,7 +60,7 @@ class Points(Source):
     levels = None
 
     def read(self, part):
-        return Examples(torch.zeros(400, 2), torch.zeros(400, dtype=torch.long))
+        return Examples(torch.arange(800.0).view(400, 2) / 800, torch.zeros(400, dtype=torch.long))
 
 
 class Tuples(Points):
@@ -70,7 +70,7 @@ class Tuples(Points):
 
 class FewLabels(Points):
     def read(self, part):
-        return Examples(torch.zeros(400, 2), torch.zeros(399, dtype=torch.long))
+        return Examples(torch.arange(800.0).view(400, 2) / 800, torch.zeros(399, dtype=torch.long))
 
 
 class Infinite(Points):

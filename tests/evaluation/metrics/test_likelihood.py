@@ -123,7 +123,7 @@ def test_an_exact_model_needs_one_sample() -> None:
         exact = True
         levels = None
 
-    found = evaluate_likelihood(Exact(), [(torch.ones(3, 1), torch.zeros(3))], importance_samples=16)
+    found = evaluate_likelihood(Exact(), [(torch.ones(3, 1, 1, 1), torch.zeros(3))], importance_samples=16)
     assert (found.protocol["importance_samples"], found.kind, found.unit, found.mean) == (1, "exact", "nats", 1.0)
 
 
@@ -182,5 +182,7 @@ def test_the_sum_of_many_small_weights_loses_no_digits() -> None:
         def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
             return torch.full((len(x),), -543.25) * -self.scale
 
-    found = log_likelihoods(Constant(), [(torch.zeros(1, 1, 1, 1), torch.zeros(1))], importance_samples=5000, rows=1)
+    found = log_likelihoods(
+        Constant(), [(torch.zeros(1, 1, 1, 1, dtype=torch.uint8), torch.zeros(1))], importance_samples=5000, rows=1
+    )
     assert float(found) == pytest.approx(-543.25, abs=1e-9)

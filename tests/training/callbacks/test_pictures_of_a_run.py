@@ -34,7 +34,7 @@ def test_a_resumed_run_counts_its_validations_on(tmp_path: Path) -> None:
 
 
 def test_pictures_do_not_change_the_run(tmp_path: Path) -> None:
-    train(tmp_path / "with", max_epochs=2, extra=[Samples(n=6), Curves()])
+    train(tmp_path / "with", max_epochs=2, extra=[Samples(n=12), Curves()])
     train(tmp_path / "without", max_epochs=2)
     states = [torch.load(tmp_path / n / "checkpoints" / "last.ckpt", weights_only=True) for n in ("with", "without")]
     assert torch.equal(states[0]["state_dict"]["model.loc"], states[1]["state_dict"]["model.loc"])
@@ -43,7 +43,7 @@ def test_pictures_do_not_change_the_run(tmp_path: Path) -> None:
 def test_fixed_noise(tmp_path: Path) -> None:
     """Weights that do not move give the same picture twice."""
     lightning = module(DiagonalGaussian((1, 8, 8), 17), lr=0.0)
-    trainer(tmp_path, [Samples(n=6), *standard_callbacks()], max_epochs=2).fit(lightning, datamodule=digits())
+    trainer(tmp_path, [Samples(n=12), *standard_callbacks()], max_epochs=2).fit(lightning, datamodule=digits())
     first, second = (path.read_bytes() for path in sorted((tmp_path / "samples").iterdir()))
     assert first == second
 
@@ -59,7 +59,7 @@ def test_points_are_scattered(tmp_path: Path) -> None:
 class Labels(DiagonalGaussian):
     """Class-conditional; remembers what it was asked to draw."""
 
-    num_classes = 4
+    num_classes = 10
     asked: torch.Tensor
 
     def sample(self, n: int, y: torch.Tensor | None = None, temperature: float = 1.0) -> torch.Tensor:
@@ -70,10 +70,10 @@ class Labels(DiagonalGaussian):
 
 def test_classes_take_turns(tmp_path: Path) -> None:
     model = Labels((1, 8, 8), 17)
-    trainer(tmp_path, [Samples(n=6), *standard_callbacks()], max_steps=1).fit(module(model), datamodule=digits())
-    assert model.asked.tolist() == [0, 1, 2, 3, 0, 1]
+    trainer(tmp_path, [Samples(n=12), *standard_callbacks()], max_steps=1).fit(module(model), datamodule=digits())
+    assert model.asked.tolist() == [*range(10), 0, 1]
     width, height = Image.open(next((tmp_path / "samples").iterdir())).size
-    assert (height, width) == (2 * 64 + 2, 4 * 64 + 3 * 2)  # a column each
+    assert (height, width) == (2 * 64 + 2, 10 * 64 + 9 * 2)  # a column each
 
 
 def _shades(folder: Path) -> list[np.ndarray]:
