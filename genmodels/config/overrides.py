@@ -67,6 +67,8 @@ def choice_errors(arguments: Iterable[str]) -> Iterator[str]:
         group, typed_line = override.key_or_group, override.input_line
         if group not in groups or override.is_sweep_override() or isinstance(value := override.value(), dict):
             continue
+        if override.package is not None and override.is_add():
+            continue  # an optimiser of one part's own: +optimizer@optimizers.discriminator=adam_gan
         if override.package is not None:
             yield f"{typed_line} cannot be placed elsewhere: leave @{override.package} out, {group}={value}"
         elif override.is_delete() and (value is None or isinstance(value, str)):

@@ -23,7 +23,7 @@ class Uniform(Model):
 
 
 def test_images_in_bits_per_dim() -> None:
-    loss, metrics = NegativeLogLikelihood()(Uniform((3, 4, 4), 256), torch.zeros(5, 3, 4, 4), None)
+    loss, metrics = NegativeLogLikelihood()(Uniform((3, 4, 4), 256), torch.zeros(5, 3, 4, 4, dtype=torch.uint8), None)
     assert loss.item() == pytest.approx(8.0)
     assert list(metrics) == ["bits_per_dim"]
 

@@ -69,10 +69,10 @@ def test_the_averaged_weights_of_a_run_are_normalised_when_loaded(tmp_path: Path
     average = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["callbacks"]["EMA"]["average"]
     model.eval()
     with torch.no_grad():
-        model.encode(torch.zeros(2, 1, 8, 8))
+        model.encode(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
         for parameter in model.parameters():
             parameter.mul_(3.0)
-        model.encode(torch.zeros(2, 1, 8, 8))
+        model.encode(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
         model.load_state_dict(average)
         for layer in model.modules():
             if isinstance(layer, Lipschitz) and not isinstance(layer, LipschitzConv2d):
