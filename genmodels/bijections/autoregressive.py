@@ -9,6 +9,8 @@ from genmodels.bijections.base import Bijection, sum_per_sample
 from genmodels.bijections.elementwise import Elementwise
 from genmodels.networks.autoregressive_net import AutoregressiveNet
 
+_FARTHEST = 1e15  # of a guess: sums of squares still fit into float32
+
 
 class Autoregressive(Bijection):
     """z_i = f(x_i; h_i(x_1 .. x_{i-1}, context)), log|det| = sum log f'(x_i).
@@ -78,8 +80,11 @@ class Autoregressive(Bijection):
 
 
 def _finite(x: Tensor) -> Tensor:
-    """A guess to go on from: where nothing is right yet it may overflow, and a mask, which is 0, times that is NaN."""
-    return torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
+    """A guess to go on from: where nothing is right yet it may overflow, and a mask, which is 0, times that is NaN.
+
+    So may what a network makes of a large one: its square in a layer norm.
+    """
+    return torch.nan_to_num(x, nan=0.0).clamp(-_FARTHEST, _FARTHEST)
 
 
 class InvertedBy(Bijection):
