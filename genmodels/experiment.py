@@ -119,10 +119,11 @@ def _train(start: Start, is_leader: bool) -> float | None:
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
         loggers_of(config, parts.module, str(folder.path), wandb_id)  # one that is not installed: told before any file
-        folder.write_config(config)
-        folder.update_record(**_beginning(folder, config, start.overrides, wandb_id, parts))
-        print_start_table(start_table(config, parts.module, parts.data, folder.path))
     with _recorded_end(folder) if is_leader else contextlib.nullcontext():
+        if is_leader:
+            folder.write_config(config)
+            folder.update_record(**_beginning(folder, config, start.overrides, wandb_id, parts))
+            print_start_table(start_table(config, parts.module, parts.data, folder.path))
         value = _fit(config, folder, wandb_id, start.resume, parts)
         if is_leader:
             _conclude(folder)

@@ -27,6 +27,7 @@ def test_a_closed_terminal_leaves_a_checkpoint(tmp_path: Path) -> None:
     command += ["trainer.check_val_every_n_epoch=1000000", "callbacks.checkpoints.every_n_steps=1000000"]
     process, terminal = pty.fork()
     if process == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever these tests were started by: nohup would be passed on
         os.execve(sys.executable, command, ENVIRONMENT)
     _read_until(terminal, b"ETA")
     os.close(terminal)
