@@ -6,8 +6,8 @@ for the price of running every layer once more: a third of a training step if a 
 half of one or more where networks are small. `experiments/reversible_memory.py` measures both.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -25,6 +25,15 @@ from genmodels.bijections.on_part import OnPart
 from genmodels.bijections.planar import Planar
 from genmodels.bijections.radial import Radial
 from genmodels.bijections.residual import InvertibleResidual
+from genmodels.bijections.second_run import (
+    Precision,
+    buffers_set_aside,
+    leaves_in_place,
+    precision_of_now,
+    random_state,
+    random_state_kept,
+    set_random_state,
+)
 from genmodels.bijections.whole_set_norm import WholeSetBatchNorm
 from genmodels.errors import UserError
 
@@ -74,9 +83,6 @@ def _hides_batch_norm(part: nn.Module) -> bool:
     return any(isinstance(module, FlowBatchNorm) for module in part.modules())
 
 
-_Precision = Callable[[], AbstractContextManager[None]]
-
-
 class _Note(NamedTuple):
     """What the way back needs of a step beside its output."""
 
@@ -93,7 +99,7 @@ class _Reversible(torch.autograd.Function):
     def forward(
         ctx: Any, bijection: Bijection, x: Tensor, context: Tensor | None, *parameters: Tensor
     ) -> tuple[Tensor, Tensor]:
-        ctx.bijection, ctx.parameters, ctx.precision = bijection, parameters, _autocast_of(x.device)
+        ctx.bijection, ctx.parameters, ctx.precision = bijection, parameters, precision_of_now(x.device)
         ctx.places = [(part, *item) for part in bijection.modules() for item in part.named_parameters(recurse=False)]
         way = _WayThere(context)
         with ctx.precision():
@@ -111,7 +117,7 @@ class _Reversible(torch.autograd.Function):
         draws = any(note.random_state is not None for note in ctx.notes)
         way = _WayBack(grad_log_det, context, list(ctx.notes), ctx.precision)
         wanted = {id(parameter) for parameter in ctx.parameters}
-        with _leaves_in(ctx.places, wanted) as leaf_of, _random_state_kept(z.device) if draws else nullcontext():
+        with leaves_in_place(ctx.places, wanted) as leaf_of, random_state_kept(z.device) if draws else nullcontext():
             _, grad_x = way.through(ctx.bijection, z, grad_z)
         of_parameters = [way.gradients.get(leaf_of[id(parameter)]) for parameter in ctx.parameters]
         return None, grad_x if ctx.needs_input_grad[1] else None, way.gradients.get(context), *of_parameters
@@ -135,9 +141,9 @@ class _WayThere:
             case OnPart():
                 z, log_det = self.through(step.inner, step.part(x))
                 return step.put_back(z, x), log_det
-        state = _random_state(x.device)
+        state = random_state(x.device)
         z, log_det = cast(tuple[Tensor, Tensor], step(x, self.context))
-        has_drawn = not all(map(torch.equal, state, _random_state(x.device)))
+        has_drawn = not all(map(torch.equal, state, random_state(x.device)))
         statistics = step.batch_statistics(x) if isinstance(step, FlowBatchNorm) and step.training else None
         self.notes.append(_Note(statistics, state if has_drawn else None))
         return z, log_det
@@ -153,7 +159,7 @@ class _WayBack:
         precision: of the way there; gradients are computed in that of the backward pass, as ever.
     """
 
-    def __init__(self, grad_log_det: Tensor, context: Tensor | None, notes: list[_Note], precision: _Precision) -> None:
+    def __init__(self, grad_log_det: Tensor, context: Tensor | None, notes: list[_Note], precision: Precision) -> None:
         self.grad_log_det = grad_log_det
         self.context = context
         self.notes = notes
@@ -170,12 +176,12 @@ class _WayBack:
             case OnPart():
                 x, grad_x = self.through(step.inner, step.part(z), step.part(grad_z))
                 return step.put_back(x, z), step.put_back(grad_x, grad_z)
-        with _buffers_set_aside(step), self.precision():
+        with buffers_set_aside(step), self.precision():
             run = self._run_again(step, z, self.notes.pop())
         return run.join(*(part.detach() for part in run.x)), run.join(*self._differentiate(step, run, grad_z))
 
     def _run_again(self, step: Bijection, z: Tensor, note: _Note) -> "_Run":
-        _set_random_state(note.random_state, z.device)
+        set_random_state(note.random_state, z.device)
         if isinstance(step, Coupling):
             return self._run_coupling_again(step, z)
         with torch.no_grad():
@@ -184,7 +190,7 @@ class _WayBack:
             else:
                 x, _ = step.inverse(z, self.context)
         x = x.detach().requires_grad_()
-        _set_random_state(note.random_state, z.device)
+        set_random_state(note.random_state, z.device)
         with torch.enable_grad():
             again, log_det = step(x, self.context)
         return _Run((x,), again, log_det, lambda whole: whole)
@@ -248,66 +254,3 @@ class _Sums:
 
 def _steps(composed: Compose) -> Sequence[Bijection]:
     return cast(Sequence[Bijection], composed.bijections)
-
-
-def _autocast_of(device: torch.device) -> _Precision:
-    """The precision of this moment, to be entered again; weights cast without a graph must not wait in its cache."""
-    enabled, dtype = torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type)
-    return lambda: torch.autocast(device.type, dtype, enabled, cache_enabled=False)
-
-
-@contextmanager
-def _leaves_in(
-    places: Sequence[tuple[nn.Module, str, nn.Parameter]], wanted: set[int]
-) -> Iterator[Mapping[int, nn.Parameter]]:
-    """Within, the parameters of the way there are replaced by leaves of the same storage.
-
-    Args:
-        places: of all parameters: module, name and what was there.
-        wanted: ids of those that have a gradient.
-    Yields: the leaf by the id of what it replaces.
-    """
-    leaf_of = {id(there): nn.Parameter(there.detach(), id(there) in wanted) for _, _, there in places}
-    now = [part._parameters[name] for part, name, _ in places]
-    for part, name, there in places:
-        part._parameters[name] = leaf_of[id(there)]
-    try:
-        yield leaf_of
-    finally:
-        for (part, name, _), parameter in zip(places, now, strict=True):
-            part._parameters[name] = parameter
-
-
-@contextmanager
-def _buffers_set_aside(module: nn.Module) -> Iterator[None]:
-    """Within, what updates running averages updates copies of them."""
-    found = [(part, *item) for part in module.modules() for item in part.named_buffers(recurse=False)]
-    for part, name, buffer in found:
-        setattr(part, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for part, name, buffer in found:
-            setattr(part, name, buffer)
-
-
-def _random_state(device: torch.device) -> Sequence[Tensor]:
-    if device.type == "cpu":
-        return (torch.get_rng_state(),)
-    return torch.get_rng_state(), torch.get_device_module(device).get_rng_state(device)
-
-
-def _set_random_state(state: Sequence[Tensor] | None, device: torch.device) -> None:
-    if state is not None:
-        torch.set_rng_state(state[0])
-        if len(state) > 1:
-            torch.get_device_module(device).set_rng_state(state[1], device)
-
-
-@contextmanager
-def _random_state_kept(device: torch.device) -> Iterator[None]:
-    state = _random_state(device)
-    try:
-        yield
-    finally:
-        _set_random_state(state, device)
