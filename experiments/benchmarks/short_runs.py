@@ -51,7 +51,7 @@ def main() -> None:
     }
     if set(sides) != {"a", "b"} or options.seeds < 2 or options.last * options.every > options.steps:
         parser.error("a= and b= are both needed, two seeds or more, and --last x --every within --steps")
-    common = [text for text in options.overrides if text.partition("=")[0] not in sides]
+    common = [text for text in options.overrides if text[:2] not in ("a=", "b=")]
     common += [f"trainer.max_steps={options.steps}", "trainer.max_epochs=-1", "trainer.check_val_every_n_epoch=null"]
     common += [f"trainer.val_check_interval={options.every}", "logger=csv", "evaluation.max_images=1"]
     runs = _run_all(sides, common, range(options.seeds), options.last)
