@@ -36,7 +36,7 @@ def test_every_process_gets_the_arguments_and_rank_0_answers(tmp_path: Path) -> 
     assert "RANK" not in os.environ
 
 
-@pytest.mark.parametrize("kind", [UserError, Interrupted])
+@pytest.mark.parametrize("kind", [UserError, pytest.param(Interrupted, marks=pytest.mark.slow)])
 def test_a_workers_sentence_arrives(kind: type[Exception]) -> None:
     with pytest.raises(kind, match=r"^what happened: here$"):
         launch(_fail, 2, kind)
