@@ -40,6 +40,22 @@ def cache_folder(name: str) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genmodels" / name
 
 
+def read_text(path: Path, most: int) -> str:
+    """The text of a file that somebody else may have written.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it has more than `most` bytes, is a pipe or a device, which may never end, or is no UTF-8.
+    """
+    if not path.is_file():
+        raise ValueError("it is not a file")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content.decode()
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text`, all of it or nothing; see `replacing`."""
     with replacing(path) as file:

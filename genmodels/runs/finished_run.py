@@ -11,6 +11,7 @@ from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.models.model import Model
 from genmodels.runs.folder import RunFolder
+from genmodels.runs.model_size import held_to_checkpoint
 from genmodels.training.checkpoint_io import read_checkpoint
 
 _PREFIX = "model."  # where the Lightning module keeps the model
@@ -60,7 +61,8 @@ def load_run(path: str | Path, which: Literal["best", "last"] = "best", key: str
     checkpoint = read_checkpoint(file)
     average = _average(checkpoint, file)
     raw = {name.removeprefix(_PREFIX): v for name, v in _raw(checkpoint, file).items() if name.startswith(_PREFIX)}
-    model = build(config["model"], "model")
+    with held_to_checkpoint(file):
+        model = build(config["model"], "model")
     try:
         model.load_state_dict({**raw, **average})
     except RuntimeError as error:
