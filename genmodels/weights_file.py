@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_TIED = 4  # names of one weight
+
 
 def load_weights(path: Path, map_location: str | torch.device | Callable = "cpu") -> Any:
     """What `torch.save` has written.
@@ -62,12 +64,14 @@ def _lengthens(text: str) -> bool:
 
 
 def _hold_to_size(loaded: object, size: int) -> None:
-    """Raise ValueError where walking through all of it meets more than the file has bytes.
+    """Raise ValueError where walking through all of it meets far more than the file has bytes.
+
+    Weights that are tied lie in the file once and are met under each of their names.
 
     A few lists that hold one another many times, or one number under a shape of thousands of millions, take no memory
     before they are copied, as a resumed optimiser does.
     """
-    left, waiting = size, [loaded]
+    left, waiting = _TIED * size, [loaded]
     while waiting:
         found = waiting.pop()
         left -= found.numel() * found.element_size() if isinstance(found, Tensor) else 1

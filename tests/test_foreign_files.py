@@ -103,6 +103,12 @@ def test_a_checkpoint_unfolds_to_no_more_than_it_is(tmp_path: Path, kind: str) -
     )
 
 
+def test_tied_weights_are_no_bomb(tmp_path: Path) -> None:
+    weight = torch.zeros(100_000)
+    torch.save({"first": weight, "second": weight, "third": weight}, tmp_path / "last.ckpt")
+    assert set(read_checkpoint(tmp_path / "last.ckpt")) == {"first", "second", "third"}
+
+
 @pytest.mark.parametrize(
     ("calls", "reason"),
     [
