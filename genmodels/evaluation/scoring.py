@@ -166,6 +166,6 @@ def _key(name: str, entry: dict[str, Any]) -> str:
         parts.append(f"N={entry['protocol']['num_samples']}")
     if entry["max_examples"] is not None:
         parts.append(f"first {entry['max_examples']}")
-    if entry["checkpoint"] != "best.ckpt":
+    if entry["checkpoint"] not in ("best.ckpt", "model.safetensors"):  # that of an export is what was chosen for it
         parts.append(entry["checkpoint"])
     return " ".join(parts)

@@ -28,6 +28,7 @@ class RunFolder:
         path: the folder.
         checkpoints, samples: its subfolders.
         last, best: the newest checkpoint, and the one with the best validation figure.
+        exported: weights alone, of a folder that `export` made.
         metrics: metrics.json, the final figures.
         curves: the picture of the training curves.
         traceback: where a run that failed says why.
@@ -39,6 +40,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
+        self.exported = self.path / "model.safetensors"
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.json"
         self.curves = self.path / "curves.png"
