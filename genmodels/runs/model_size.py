@@ -28,7 +28,7 @@ def held_to_checkpoint(checkpoint: Path) -> Iterator[None]:
         made += 0 if tensor is None else tensor.numel() * tensor.element_size()
         if made > most:
             raise UserError(
-                f"{checkpoint.parents[1]}/config.yaml describes a model much larger than the one in {checkpoint}: "
+                f"the config.yaml of {checkpoint} describes a model much larger than the one that is saved there: "
                 "take the config.yaml that belongs to it"
             )
 
