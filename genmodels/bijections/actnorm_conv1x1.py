@@ -5,6 +5,7 @@ from torch import Tensor
 from genmodels.bijections.actnorm import ActNorm
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.conv1x1 import InvertibleConv1x1, multiply_channels
+from genmodels.networks.full_precision import no_autocast
 
 
 class ActNormConv1x1(Bijection):
@@ -27,7 +28,9 @@ class ActNormConv1x1(Bijection):
         if self.actnorm.is_pending:
             self.actnorm.initialize_from(x)
         matrix = self.conv.matrix() * self.actnorm.scale()
-        z = multiply_channels(matrix, x, matrix @ self.actnorm.bias)
+        with no_autocast(x):
+            bias = matrix @ self.actnorm.bias
+        z = multiply_channels(matrix, x, bias)
         return z, self.actnorm.log_det(x) + self.conv.log_det(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.lu_matrix import LUMatrix
 from genmodels.networks.eval_cache import CachesInEval
+from genmodels.networks.full_precision import no_autocast
 
 
 class InvertibleConv1x1(LUMatrix, CachesInEval, Bijection):
@@ -63,7 +64,7 @@ class InvertibleConv1x1(LUMatrix, CachesInEval, Bijection):
 
 def multiply_channels(matrix: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
     """matrix @ x + bias at every pixel, in x's precision also under autocast. Shapes: x [B, C, H, W]."""
-    with torch.autocast(x.device.type, enabled=False):
+    with no_autocast(x):
         # As a matrix product over channels-last pixels: half the time of a 1x1 convolution for few channels.
         bias = None if bias is None else bias.to(x.dtype)
         return F.linear(x.permute(0, 2, 3, 1), matrix.to(x.dtype), bias).permute(0, 3, 1, 2)

@@ -7,6 +7,7 @@ from genmodels.config.devices import process_count, started_by_a_launcher
 from genmodels.config.targets import is_node, place_of, resolve
 from genmodels.distributions.energies import ENERGIES
 from genmodels.errors import UserError
+from genmodels.precisions import precision_error
 
 if TYPE_CHECKING:
     from genmodels.data import DataModule
@@ -57,6 +58,8 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     except UserError as error:
         yield str(error)
         return
+    if refusal := precision_error(config["trainer"].get("precision")):
+        yield refusal
     if config["trainer"].get("enable_checkpointing") is False:
         yield "trainer.enable_checkpointing=false does nothing here: callbacks.checkpoints=null keeps no checkpoints"
     nodes = config["trainer"].get("num_nodes") or 1

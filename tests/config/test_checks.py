@@ -99,6 +99,10 @@ def test_what_the_program_sets_itself_cannot_be_set() -> None:
             ["trainer.num_nodes=2", "trainer=cpu"],
             "trainer.num_nodes=2 needs a launcher that starts the program on each",
         ),
+        (["trainer.precision=bf16-true"], "trainer.precision=bf16-true keeps weights, data and log-likelihoods in bf"),
+        (["trainer.precision=16-true"], "trainer.precision=16-true keeps weights, data and log-likelihoods in float16"),
+        (["trainer.precision=16-mixed"], "trainer.precision=16-mixed scales the loss"),
+        (["trainer.precision=16"], "trainer.precision=16 scales the loss"),
         (["trainer.devices=many"], "trainer.devices must be a number, a list or auto, got 'many'"),
     ],
 )
