@@ -49,10 +49,17 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | Callabl
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise UserError(
-            f"{path} is not a whole checkpoint ({error}); "
-            "remove it and use another one, e.g. best.ckpt in the same folder, or train anew."
-        ) from error
+        raise UserError(f"{path} is not a whole checkpoint ({error}): {_remedy(Path(path))}") from error
+
+
+def _remedy(damaged: Path) -> str:
+    """What is left to do without that file."""
+    other = damaged.with_name("best.ckpt" if damaged.name == "last.ckpt" else "last.ckpt")
+    if damaged == other or not other.is_file():
+        return "train anew"
+    if other.name == "best.ckpt":
+        return f"copy {other.name} beside it over it, or train anew"
+    return f"remove it, and {other.name} beside it is used, or train anew"
 
 
 def link_atomically(source: Path, target: Path) -> None:
