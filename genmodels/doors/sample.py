@@ -5,7 +5,7 @@ from typing import Any, Literal
 from genmodels.cli import front_door
 from genmodels.errors import UserError
 
-_NOT_OF = {
+_NOT_OF: dict[str, dict[str, Any]] = {
     "interpolate": {"temperature": 1, "truncation": None, "guidance": None, "method": None, "complete": None},
     "complete": {"truncation": None, "guidance": None, "labels": None},
 }

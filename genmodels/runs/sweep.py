@@ -40,6 +40,10 @@ class _Failed(JobReturn):
     def return_value(self) -> Any:
         raise self._return_value
 
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
+
 
 class SweepRecord(Callback):
     """Hydra's callback: names the trials' folders by what varies, and notes in each run.json how its trial ended."""
