@@ -96,13 +96,13 @@ def count(experiment: str, images: int) -> Work:
     module.train()
     exchanged = 0
     with FlopCounterMode(display=False) as counter:
-        for part, loss in _losses(module, x, y):
+        for part, loss in losses(module, x, y):
             loss().backward()
             exchanged += sum(p.numel() * p.element_size() for p in part.parameters() if p.requires_grad)
     return Work(counter.get_total_flops() / images, exchanged, config["data"]["batch_size"])
 
 
-def _losses(module: TrainingModule, x: Tensor, y: Tensor) -> Iterator[tuple[nn.Module, Callable[[], Tensor]]]:
+def losses(module: TrainingModule, x: Tensor, y: Tensor) -> Iterator[tuple[nn.Module, Callable[[], Tensor]]]:
     """Every loss of one step of training with the part that it updates."""
     if not isinstance(module, AdversarialModule):
         yield module.model, lambda: module.objective(module.model, x, y)[0]  # type: ignore[operator]
