@@ -19,7 +19,7 @@ from genmodels.networks.full_precision import no_autocast
 class Linear(CachesInEval, Bijection):
     """z = W x + b, log|det| = log|det W|.
 
-    The inverse matrix is kept in `eval()`: sampling inverts each layer once, not once a batch.
+    W and its inverse are kept in `eval()`: sampling inverts each layer once, not once a batch.
 
     Shapes: x, z [B, features].
     """
@@ -30,11 +30,13 @@ class Linear(CachesInEval, Bijection):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         with no_autocast(x):
-            return F.linear(x, self.matrix(), self.bias), self._log_det().expand(x.shape[0])
+            matrix = self.cached(self.matrix, *self.parameters())
+            return F.linear(x, matrix, self.bias), self._log_det().expand(x.shape[0])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         with no_autocast(z):
-            return F.linear(z - self.bias, self._inverse_matrix()), -self._log_det().expand(z.shape[0])
+            matrix = self.cached(self._invert, *self.parameters())
+            return F.linear(z - self.bias, matrix), -self._log_det().expand(z.shape[0])
 
     @abstractmethod
     def matrix(self) -> Tensor:
@@ -47,9 +49,6 @@ class Linear(CachesInEval, Bijection):
     @abstractmethod
     def _invert(self) -> Tensor:
         """W^-1, [features, features]."""
-
-    def _inverse_matrix(self) -> Tensor:
-        return self.cached(self._invert, *self.parameters())
 
 
 class Diagonal(Linear):
