@@ -6,8 +6,8 @@ Glow (3 scales of 8 steps, width 128) against nflows, normflows and FrEIA, or Re
 Flow++ (the layout of its CIFAR-10 model, 4 blocks of width 48), which no installable library has, on 3x32x32 images of
 noise. All train with fused Adam, genmodels' default. `genmodels` is the class as it comes, with the edge channel that
 the official code has and no peer; `genmodels_no_edge` lacks it. One thread; for each measure the competitors take turns
-in a rotated order, so that a busy machine slows all of them. `floor` is
-the convolutions, and for Flow++ the attention, of the coupling networks alone.
+in a rotated order, so that a busy machine slows all of them. `floor` is the convolutions, and for Flow++ the attention,
+of the coupling networks alone.
 """
 
 import argparse
