@@ -2,11 +2,11 @@
 
     python experiments/benchmarks/maf.py --rounds 10
 
-Five MADEs of two hidden layers of 512 units on vectors of 43 dimensions (MINIBOONE), batch 100; genmodels' has the batch
-norm of its config behind each, which "genmodels_no_batch_norm" and the peers lack. All run in one thread of this process in turns; the figure to compare is CPU seconds. Every flow trains with torch's fused
-Adam, genmodels' default. normflows calls noise-to-data forward, so that its MAF as documented scores in D passes and
-is an IAF; "normflows" here is its layers turned round, "normflows_documented" the other. Ratios are over the fastest
-peer, that one left out.
+Five MADEs of two hidden layers of 512 units on vectors of 43 dimensions (MINIBOONE), batch 100; genmodels' has the
+batch norm of its config behind each, which "genmodels_no_batch_norm" and the peers lack. All run in one thread of this
+process in turns; the figure to compare is CPU seconds. Every flow trains with torch's fused Adam, genmodels' default.
+normflows calls noise-to-data forward, so that its MAF as documented scores in D passes and is an IAF; "normflows" here
+is its layers turned round, "normflows_documented" the other. Ratios are over the fastest peer, that one left out.
 """
 
 import argparse
