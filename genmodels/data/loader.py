@@ -94,6 +94,13 @@ class BatchLoader:
                 persistent_workers=True,
             )
 
+    def of_all_ranks(self) -> "BatchLoader":
+        """One that gives what this one and those of the other ranks give together."""
+        own = self.sampler
+        sampler = EpochSampler(own.size, own.batch_size * own.world_size, seed=own.seed, shuffle=own.shuffle)
+        sampler.set_epoch(own.epoch)
+        return BatchLoader(self.examples, sampler, self.transform)
+
     def __len__(self) -> int:
         return len(self.sampler)
 

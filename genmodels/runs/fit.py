@@ -23,12 +23,14 @@ from genmodels.errors import UserError
 from genmodels.objectives import Objective
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.record_callback import RunRecord
+from genmodels.runs.sharding_checks import sharding_errors
 from genmodels.training.checkpoint_io import AtomicCheckpointIO
 from genmodels.training.compiling import compile_errors, compile_parts
 from genmodels.training.loggers import close_loggers
 from genmodels.training.modules.training_module import StepRules, TrainingModule
 from genmodels.training.quiet import quieten
 from genmodels.training.run_logger import RunLogger
+from genmodels.training.sharding import Sharded
 
 STEP_RULES = tuple(field.name for field in fields(StepRules))
 
@@ -67,7 +69,7 @@ def build_parts(config: dict[str, Any]) -> Parts:
         module.configure_optimizers()  # torch checks the ranges of its arguments only now
     except ValueError as error:
         raise UserError(f"optimizer or scheduler: {error}") from error
-    raise_all(fit_errors(module.model, built["data"]))
+    raise_all([*fit_errors(module.model, built["data"]), *sharding_errors(config, module)])
     if config["compile"]:
         raise_all(compile_errors(module.model))
     return Parts(module, built["data"], [built[path] for path in callbacks if path in built])
@@ -163,6 +165,8 @@ def _build_trainer(
         node["accumulate_grad_batches"] = module.rules.accumulate_grad_batches
     else:
         node["strategy"] = strategy_by_hand(node)
+    if node.get("strategy") == "fsdp":  # Lightning's own of this name is FSDP1, which needs a GPU
+        node["strategy"] = Sharded()
     # Lightning would otherwise put checkpoints of its own beside, or in place of, the configured ones.
     node["enable_checkpointing"] = any(isinstance(c, Checkpoint) for c in callbacks)
     try:

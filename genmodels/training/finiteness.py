@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genmodels.commands import command
+from genmodels.training.sharding import local
 
 
 def broken_part(trainer: pl.Trainer, pl_module: Any) -> str | None:
@@ -16,7 +17,7 @@ def broken_part(trainer: pl.Trainer, pl_module: Any) -> str | None:
     Infinity in a buffer may be meant (a mask), NaN is not. Several ranks, which may hold different shares of the
     weights, have to ask together.
     """
-    broken = next((what for what, value, is_sound in _state(pl_module) if not is_sound(value).all()), None)
+    broken = next((what for what, value, is_sound in _state(pl_module) if not is_sound(local(value)).all()), None)
     if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(broken is not None, all=False):
         return broken or "a weight on another rank"
     return broken

@@ -11,6 +11,7 @@ _UNHELPFUL = (
     r".*Checkpoint directory .* exists and is not empty.*",
     r".*sync_dist=True.*",
     r"The `srun` command is available.*",  # nobody asked for SLURM
+    r"(?s)FSDP2-wrapped module .* returned a view tensor.*",  # nothing here changes a layer's output in place
     r"Grad strides do not match bucket view strides.*",  # 1x1 convolutions; costs nothing one could measure
 )
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from genmodels.errors import UserError
 from genmodels.models.model import Model
 from genmodels.ranges import at_least
+from genmodels.training.sharding import as_sharded, local, of_shares, whole
 
 
 class EMA(pl.Callback):
@@ -49,6 +50,7 @@ class EMA(pl.Callback):
         self.decay, self.start, self.ramp = decay, start, ramp
         self._model: Model | None = None
         self._steps_seen = 0
+        self._averaged: dict[str, nn.Parameter] = {}  # with sharded weights not always those in the model
         self._average: list[Tensor] = []
         self._loaded: dict[str, Tensor] = {}
         self._is_swapped = False
@@ -106,11 +108,12 @@ class EMA(pl.Callback):
         if not self._average:
             return {}
         assert self._model is not None
-        average = {id(w): a for w, a in zip(self._named_weights().values(), self._average, strict=True)}
+        average = {id(w): a for w, a in zip(self._averaged.values(), self._average, strict=True)}
         state = self._model.state_dict(keep_vars=True)
+        shares = {name: average.get(id(value), local(value)).detach() for name, value in state.items()}
         return {
             "decay": self.decay,
-            "average": {n: average.get(id(t), t).detach().clone() for n, t in state.items()},
+            "average": {name: whole(of_shares(share, state[name])).clone() for name, share in shares.items()},
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -120,12 +123,13 @@ class EMA(pl.Callback):
 
     def _start(self) -> None:
         assert self._model is not None
-        named = self._named_weights().items()
-        self._average = [self._loaded.get(name, p).detach().to(p.device, copy=True) for name, p in named]
+        self._averaged = self._named_weights()
+        found = {name: as_sharded(self._loaded.get(name, p), p) for name, p in self._averaged.items()}
+        self._average = [local(found[name]).detach().to(p.device, copy=True) for name, p in self._averaged.items()]
         self._loaded = {}
 
     def _weights(self) -> list[Tensor]:
-        return [p.detach() for p in self._named_weights().values()]
+        return [local(p.detach()) for p in self._averaged.values()]
 
     def _named_weights(self) -> dict[str, nn.Parameter]:
         assert self._model is not None

@@ -12,6 +12,7 @@ from genmodels.errors import UserError
 from genmodels.training.callbacks.checkpoints import last_checkpoint
 from genmodels.training.finiteness import broken_part, explain_stop
 from genmodels.training.modules.training_module import parameters_of
+from genmodels.training.sharding import local, total_norm
 
 
 class NaNGuard(pl.Callback):
@@ -44,7 +45,7 @@ class NaNGuard(pl.Callback):
         self._loss = loss.detach()
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Optimizer) -> None:
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters_of(optimizer) if p.grad is not None])
+        norm = total_norm([p.grad for p in parameters_of(optimizer) if p.grad is not None])
         pl_module.step_metrics[f"train/grad_norm{pl_module.suffix_of(optimizer)}"] = norm
         # As numbers: four operations on tensors of one element cost more than the two copies.
         is_finite = math.isfinite(self._loss.item()) and math.isfinite(norm.item())
@@ -85,6 +86,6 @@ def _not_finite(loss: Tensor, pl_module: Any) -> str:
     if not bool(loss.isfinite()):
         return f"the loss ({loss.item()})"
     for name, parameter in pl_module.named_parameters():
-        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+        if parameter.grad is not None and not bool(local(parameter.grad).isfinite().all()):
             return f"the gradient of {name}"
     return "the global gradient norm (on this rank every gradient is finite)"

@@ -52,14 +52,16 @@ class Samples(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._validations += 1
-        if self._validations % self.every or not trainer.is_global_zero or not _is_drawable(pl_module.model):
+        if self._validations % self.every or not _is_drawable(pl_module.model):
             return
         step = pl_module.steps_taken
         path = Path(trainer.default_root_dir) / "samples" / f"step_{step:07d}.png"
-        with self._forgiving:
-            with torch.no_grad(), pl_module.averaged():
+        with torch.no_grad(), pl_module.averaged(), pl_module.gathered():  # of all ranks, whoever draws
+            if not trainer.is_global_zero:
+                return
+            with self._forgiving:
                 self._save(trainer, pl_module, path)
-            log_picture(trainer, "samples", path, step)
+                log_picture(trainer, "samples", path, step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         folder = Path(trainer.default_root_dir) / "samples"

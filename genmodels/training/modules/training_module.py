@@ -4,7 +4,7 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, get_args
@@ -27,6 +27,9 @@ from genmodels.randomness import seed_for, seed_generators, seeded
 from genmodels.training.initialization import broadcast_from_rank_zero, initialize_from
 from genmodels.training.position import is_mid_accumulation, window_size
 from genmodels.training.recording import record
+from genmodels.training.sharding import local, total_norm
+
+_SMALLEST_NORM = 1e-6  # added to the norm of a gradient that is divided by it, as torch does
 
 MakeOptimizer = Callable[[Iterable[Any]], Optimizer]
 MakeScheduler = Callable[[Optimizer], LRScheduler]
@@ -76,6 +79,8 @@ class TrainingModule(pl.LightningModule, ABC):
         memory: parts of the objective, registered so that they move with the module and survive a resumption.
         selection: the figure that selects weights, logged as `val/<name>`, or None.
         averaged: `with module.averaged():` has averaged weights in the model, where the run keeps an average.
+        gathered: `with module.gathered():`, entered by all processes, has whole weights in the model of each, where
+            they are shared out. Training and validation steps need none.
         step_metrics: scalars of the latest training step. Callbacks may add theirs; `StepMetrics` logs them.
 
     Raises:
@@ -84,6 +89,7 @@ class TrainingModule(pl.LightningModule, ABC):
 
     counted: ClassVar[str | None] = None
     averaged: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
+    gathered: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
 
     def __init__(
         self,
@@ -111,6 +117,7 @@ class TrainingModule(pl.LightningModule, ABC):
         self._seed = seed
         self._validation_sums: dict[str, float] = {}
         self._validation_count = 0
+        self._validation = ExitStack()
         self._told_not_finite = False
 
     def trained_parts(self) -> dict[str, nn.Module]:
@@ -183,11 +190,16 @@ class TrainingModule(pl.LightningModule, ABC):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Lightning calls this after the callbacks, which measure the gradient as it was.
-        if self.rules.gradient_clip_val is None:
+        limit = self.rules.gradient_clip_val
+        if limit is None:
             return
-        by_value = self.rules.gradient_clip_algorithm == "value"
-        clip = nn.utils.clip_grad_value_ if by_value else nn.utils.clip_grad_norm_
-        clip(parameters_of(optimizer), self.rules.gradient_clip_val)
+        gradients = [parameter.grad for parameter in parameters_of(optimizer) if parameter.grad is not None]
+        shares = [local(gradient) for gradient in gradients]
+        if self.rules.gradient_clip_algorithm == "value":
+            torch._foreach_clamp_min_(shares, -limit)
+            torch._foreach_clamp_max_(shares, limit)
+        else:
+            torch._foreach_mul_(shares, (limit / (total_norm(gradients) + _SMALLEST_NORM)).clamp(max=1.0))
 
     def configure_optimizers(self) -> Any:
         optimizers = [self._make_optimizers[name](self._groups(part)) for name, part in self.trained_parts().items()]
@@ -211,12 +223,18 @@ class TrainingModule(pl.LightningModule, ABC):
         if error := precision_error(self.trainer.precision):
             raise UserError(error)
 
+    def configure_model(self) -> None:
+        """Lightning asks for it where weights are shared out, which `Sharded` does."""
+
     def on_train_start(self) -> None:
+        self.initialize()
+
+    def initialize(self) -> None:
+        """Let layers that wait for data have it: on rank 0 for all, the same examples however many ranks there are."""
         if not needs_initialization(self.model):
             return
         if self.trainer.is_global_zero:
-            loader = self.trainer.train_dataloader
-            assert loader is not None
+            loader = self.trainer.datamodule.train_dataloader().of_all_ranks()  # type: ignore[attr-defined]
             move = self.trainer.strategy.batch_to_device
             initialize_from(self.model, self.evaluate_batch, loader, move, self.model.init_batch_size, self._seed)
         if self.trainer.world_size > 1:
@@ -225,6 +243,10 @@ class TrainingModule(pl.LightningModule, ABC):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         seed = seed_for("train", self._seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
         seed_generators(seed, self.device)
+
+    def on_validation_start(self) -> None:
+        # After the callbacks' hook, in which averaged weights come in; on_validation_epoch_end is before they go.
+        self._validation.enter_context(self.gathered())
 
     def on_validation_epoch_start(self) -> None:
         self._validation_sums = {}
@@ -267,6 +289,7 @@ class TrainingModule(pl.LightningModule, ABC):
         *sums, count = totals.tolist()
         means = {f"val/{n}": s / count for n, s in zip(self._validation_sums, sums, strict=True)}
         record(self.trainer, means)
+        self._validation.close()
 
 
 def _selection(objective: Objective, model: Model) -> Selection | None:
