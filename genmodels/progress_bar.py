@@ -1,6 +1,7 @@
 """A progress bar for loops that are not a Lightning fit."""
 
 import contextlib
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
@@ -11,9 +12,10 @@ T = TypeVar("T")
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Generator[T, None, None]:
-    """Pass `items` on, with a bar on stderr where that is a terminal."""
+    """Pass `items` on, with a bar on stderr where that is a terminal; of several processes the first has one."""
     console = Console(stderr=True)
-    yield from track(items, description, total=total, console=console, disable=not console.is_terminal, transient=True)
+    is_shown = console.is_terminal and os.environ.get("RANK", "0") == "0"
+    yield from track(items, description, total=total, console=console, disable=not is_shown, transient=True)
 
 
 @contextlib.contextmanager

@@ -18,8 +18,12 @@ def process_count(trainer: Mapping[str, Any]) -> int:
     return local_processes(trainer) * int(trainer.get("num_nodes") or 1)
 
 
-def local_processes(trainer: Mapping[str, Any]) -> int:
-    """Processes on this machine. `devices` means what it means to Lightning: a number, "auto", -1, a list, "0,1"."""
+def local_processes(trainer: Mapping[str, Any], of: str = "trainer.") -> int:
+    """Processes on this machine. `devices` means what it means to Lightning: a number, "auto", -1, a list, "0,1".
+
+    Args:
+        of: what stands before the names of the keys, for messages.
+    """
     accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", "auto")
     on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -37,10 +41,26 @@ def local_processes(trainer: Mapping[str, Any]) -> int:
     elif isinstance(devices, int) or devices.isdecimal():
         count = int(devices)
     else:
-        raise UserError(f"trainer.devices must be a number, a list or auto, got {devices!r}")
+        raise UserError(f"{of}devices must be a number, a list or auto, got {devices!r}")
     if count < 1 or (on_gpu and count > torch.cuda.device_count()):
         available = f"{torch.cuda.device_count()} GPUs" if on_gpu else "this machine"
-        raise UserError(f"trainer.devices={trainer.get('devices')} does not fit {available}")
+        raise UserError(f"{of}devices={trainer.get('devices')} does not fit {available}")
+    return count
+
+
+def evaluating_processes(devices: int | str, device: str) -> int:
+    """Processes that an evaluation has to start: 1 where it is to measure in this one, as one of torchrun's too.
+
+    Raises:
+        UserError: the devices asked for are not there, or several tasks of srun are at work.
+    """
+    if started_by_a_launcher():
+        if "WORLD_SIZE" not in os.environ:
+            raise UserError("srun has started several tasks: start one, with devices=<number>, or use torchrun")
+        return 1
+    count = local_processes({"accelerator": "cpu" if device == "cpu" else "auto", "devices": devices}, of="")
+    if count > 1 and ":" in device:
+        raise UserError(f"device={device} is one device, and devices={devices} asks for {count}: leave one of them out")
     return count
 
 

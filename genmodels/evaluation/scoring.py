@@ -10,6 +10,7 @@ from genmodels.errors import UserError
 from genmodels.evaluation.metrics import METRICS, Figure, Metric, Trained
 from genmodels.evaluation.metrics.metric import Split
 from genmodels.evaluation.setting import Setting
+from genmodels.evaluation.team import ALONE, Team
 from genmodels.models.model import Model
 from genmodels.objectives import Objective
 from genmodels.ranges import at_least
@@ -25,8 +26,11 @@ def score(
     annealing_steps: int = 1000,
     features: str = "auto",
     num_samples: int = 10_000,
+    team: Team = ALONE,
 ) -> dict[str, Figure]:
     """Measure `metrics` on a split; nothing is written.
+
+    In a team of processes each calls it, and the first has the figures; the others have those that were shared.
 
     Args:
         split: part of the run's own data set.
@@ -36,6 +40,7 @@ def score(
         annealing_steps: temperatures of annealed importance sampling.
         features: in which samples are compared with data, see `genmodels.features.chosen_features`.
         num_samples: to draw for figures of samples.
+        team: of this process.
 
     Returns: the figures by full name, "test/bits_per_dim".
 
@@ -61,12 +66,17 @@ def score(
         features=features,
         num_samples=num_samples,
         modes=setting.data(setting.batch_size).source.modes,
+        team=team,
     )
     for metric in chosen:
         metric.check(trained)
     figures = {}
-    for metric in chosen:
-        figure = metric.measure(trained)
+    alone = replace(trained, team=ALONE)
+    # What is shared first, so that nobody waits for the first process.
+    for metric in sorted(chosen, key=lambda metric: not metric.is_shared):
+        if not metric.is_shared and team.rank > 0:
+            break
+        figure = metric.measure(trained if metric.is_shared else alone)
         if not isinstance(figure, Figure):
             name = plugins.public_name(type(metric))
             raise UserError(f"{name}.measure has to give a Figure, and gives a {type(figure).__name__}")

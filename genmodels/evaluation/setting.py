@@ -1,5 +1,6 @@
 """A finished run set up for questions: its model on a device, its data at hand, its noise seeded."""
 
+import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -26,7 +27,8 @@ class Setting:
     Args:
         run: with the weights to use.
         batch_size: examples (for scores: examples x samples) that go through the model at a time.
-        device: "auto" (the first GPU if there is one), "cpu", "cuda", "cuda:1".
+        device: "auto" (the first GPU if there is one), "cpu", "cuda", "cuda:1"; of several processes each has its own
+            in place of the first GPU.
         seed: of all noise and every choice of examples.
         data_dir: where the data lies, if no longer where the run found it.
         out: path of what is drawn, without suffix; None: in the run's `samples` folder.
@@ -148,13 +150,15 @@ class Setting:
 
 
 def chosen_device(name: str) -> torch.device:
-    """The device that `name` means; "auto" is the first GPU if there is one.
+    """The device that `name` means; "auto" is the first GPU if there is one, or that of this process among several.
 
     Raises:
         UserError: there is no such device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)

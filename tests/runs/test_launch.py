@@ -94,14 +94,22 @@ def test_a_sweep_of_distributed_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_started_by_torchrun(tmp_path: Path) -> None:
+def test_started_by_torchrun_and_evaluated_by_two_processes(tmp_path: Path) -> None:
+    """The run has scored its test set on one device; two give the same figure, of each image once, in its place."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", str(ROOT / "train.py"), *TINY]
     command += ["trainer=ddp_cpu", "trainer.max_steps=5", f"output_dir={tmp_path}"]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     folders = list(tmp_path.glob("*/*"))
     assert len(folders) == 1
-    assert (folders[0] / "metrics.json").exists()
+    scored = (folders[0] / "metrics.json").read_text()
+    assert json.loads(scored)["test/bits_per_dim K=1"]["num_examples"] == 250
+    (folders[0] / "metrics.json").unlink()
+    command = [sys.executable, str(ROOT / "evaluate.py"), f"run={folders[0]}", "importance_samples=1", "device=cpu"]
+    done = subprocess.run([*command, "devices=2"], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("test/bits_per_dim") == 1
+    assert (folders[0] / "metrics.json").read_text() == scored
 
 
 @pytest.mark.parametrize("trainer", ["cpu", pytest.param("ddp_cpu", marks=pytest.mark.slow)])

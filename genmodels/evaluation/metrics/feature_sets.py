@@ -13,6 +13,7 @@ from genmodels.features import FeatureExtractor, extracted, features_of_data
 SHOWN = 20  # samples that are kept for a picture
 
 Inputs = Callable[[], Iterable[Tensor]]
+OfSamples = Callable[[Callable[[Tensor], "Drawn"]], Iterable["Drawn"]]
 
 
 class Drawn(NamedTuple):
@@ -30,7 +31,8 @@ class FeatureSets:
         extractor: on `device`.
         levels: of a pixel, None for vectors.
         device: where samples and data are.
-        samples, real, training: give the model's samples, the data they are held against, and all that it learned from.
+        of_samples: does what it is given to every batch of the model's samples, and gives the results.
+        real, training: give the data they are held against, and all that the model learned from.
     """
 
     def __init__(
@@ -38,13 +40,13 @@ class FeatureSets:
         extractor: FeatureExtractor,
         levels: int | None,
         device: torch.device,
-        samples: Inputs,
+        of_samples: OfSamples,
         real: Inputs,
         training: Inputs,
     ) -> None:
         self.extractor = extractor
         self._levels, self._device = levels, device
-        self._samples, self._real, self._training = samples, real, training
+        self._of_samples, self._real, self._training = of_samples, real, training
 
     @cached_property
     def drawn(self) -> Drawn:
@@ -53,22 +55,19 @@ class FeatureSets:
         Raises:
             UserError: some have diverged.
         """
-        features, logits, first = [], [], []
-        kept = 0
-        for x in self._samples():
-            batch, classes = extracted(self.extractor, x, self._levels)
-            features.append(batch.cpu())
-            if classes is not None:
-                logits.append(classes.cpu())
-            first.append(x[: SHOWN - kept].cpu())
-            kept += len(first[-1])
+        features, logits, first = zip(*self._of_samples(self._taken), strict=True)
         every = torch.cat(features)
         if diverged := int((~every.isfinite().all(dim=1)).sum()):
             raise UserError(
                 f"{diverged:,} of {len(every):,} samples or their features are not finite, so there is no figure of "
                 "them: the model needs more training"
             )
-        return Drawn(every, torch.cat(logits) if logits else None, torch.cat(first))
+        return Drawn(every, None if logits[0] is None else torch.cat(logits), torch.cat(first)[:SHOWN])
+
+    def _taken(self, x: Tensor) -> Drawn:
+        """Of one batch."""
+        features, logits = extracted(self.extractor, x, self._levels)
+        return Drawn(features.cpu(), None if logits is None else logits.cpu(), x[:SHOWN].cpu())
 
     @cached_property
     def real(self) -> Tensor:

@@ -5,7 +5,7 @@ log p(x) from below in expectation, and the bound tightens with K (Burda, Grosse
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.figure import Figure, figure_of
 from genmodels.evaluation.metrics.metric import Metric, Trained
+from genmodels.evaluation.team import ALONE, Team
 from genmodels.models.capabilities import required
 from genmodels.models.contract import Batch, Density
 from genmodels.models.data_checks import in_words
@@ -31,6 +32,7 @@ class Likelihood(Metric):
 
     name = "likelihood"
     needs = (Density,)
+    is_shared = True
 
     def measure(self, trained: Trained) -> Figure:
         density = required(trained.model, Density, "metrics=[likelihood]")
@@ -39,7 +41,7 @@ class Likelihood(Metric):
             trained.batches(max(1, trained.batch_size // samples)), description=f"scoring {trained.split}"
         )
         scores = log_likelihoods(
-            trained.model, batches, samples, trained.max_examples, rows=trained.batch_size, seed=trained.seed
+            trained.model, batches, samples, trained.max_examples, trained.batch_size, trained.seed, trained.team
         )
         images = trained.model.levels is not None
         estimated = trained.model.estimates_log_prob
@@ -63,6 +65,7 @@ def log_likelihoods(
     max_examples: int | None = None,
     rows: int = 100,
     seed: int = 0,
+    team: Team = ALONE,
 ) -> Tensor:
     """log (1/K) sum_k w_k(x) for each example, float64 [N] nats, on the device of the parameters, in evaluation mode.
 
@@ -75,33 +78,43 @@ def log_likelihoods(
         importance_samples: K.
         max_examples: stop after that many.
         rows: examples x samples that go through the network at a time (memory).
+        team: processes that share the batches; each gets all scores.
 
     Raises:
         UserError: a log-weight is not finite, or there is nothing to score.
     """
     required(model, Density, "a likelihood")
     device = next(model.parameters()).device
+
+    def score_of(index: int, part: tuple[int, Tensor, Tensor | None]) -> Tensor:
+        first, x, y = part
+        x, y = x.to(device), None if y is None else y.to(device)
+        with seeded(seed_for("evaluation", seed, index), device):
+            score = _log_mean_weight(model, x, y, importance_samples, rows).cpu()
+        if not score.isfinite().all():
+            raise UserError(_not_finite(model, x, score, first))
+        return score
+
     was_training = model.training
     model.eval()
-    scores: list[Tensor] = []
-    remaining = math.inf if max_examples is None else max_examples
     try:
-        for index, (x, y) in enumerate(batches):
-            if remaining <= 0:
-                break
-            keep = int(min(len(x), remaining))
-            remaining -= keep
-            x, y = x[:keep].to(device), None if y is None else y[:keep].to(device)
-            with seeded(seed_for("evaluation", seed, index), device):
-                score = _log_mean_weight(model, x, y, importance_samples, rows).cpu()
-            if not score.isfinite().all():
-                raise UserError(_not_finite(model, x, score, first=sum(map(len, scores))))
-            scores.append(score)
+        scores = list(team.shared(_cut(batches, max_examples), score_of))
     finally:
         model.train(was_training)
     if not scores:
         raise UserError("there is nothing to score: the split is empty or max_images is 0")
     return torch.cat(scores)
+
+
+def _cut(batches: Iterable[Batch], max_examples: int | None) -> Iterator[tuple[int, Tensor, Tensor | None]]:
+    """The first so many examples, in batches, each with the position of its first example."""
+    first = 0
+    for x, y in batches:
+        keep = len(x) if max_examples is None else min(len(x), max_examples - first)
+        if keep <= 0:
+            return
+        yield first, x[:keep], None if y is None else y[:keep]
+        first += keep
 
 
 def _log_mean_weight(model: Model, x: Tensor, y: Tensor | None, samples: int, rows: int) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from genmodels.distributions.modes import Modes
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.feature_sets import FeatureSets
 from genmodels.evaluation.metrics.figure import Figure
+from genmodels.evaluation.team import ALONE, Team
 from genmodels.features import FeatureExtractor, chosen_features
 from genmodels.models.capabilities import offered, required
 from genmodels.models.contract import Batch, Sampler
@@ -23,6 +24,7 @@ from genmodels.progress_bar import progress
 from genmodels.randomness import seed_for, seeded
 
 Split = Literal["test", "val", "train"]
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Trained:
         features: in which samples are compared with data, see `chosen_features`; or an extractor.
         num_samples: to draw from the model for figures of its samples.
         modes: of the data's density, where they are known.
+        team: the processes that measure it together.
     """
 
     model: Model
@@ -60,6 +63,7 @@ class Trained:
     features: str | FeatureExtractor = "auto"
     num_samples: int = 10_000
     modes: Modes | None = None
+    team: Team = ALONE
 
     @property
     def device(self) -> torch.device:
@@ -83,21 +87,27 @@ class Trained:
         if not seen:
             raise UserError(f"there is nothing to measure: the {self.split} split is empty")
 
-    def samples(self) -> Iterator[Tensor]:
-        """`num_samples` draws from the model in batches, with every class in turn where it is class-conditional.
+    def of_samples(self, work: Callable[[Tensor], R]) -> Iterator[R]:
+        """`work` on `num_samples` draws from the model in batches, every class in turn where it is class-conditional.
 
-        The noise of a batch is a function of the seed and the position of the batch.
+        The noise of a batch is a function of the seed and the position of the batch. Batches are shared by the team.
 
+        Args:
+            work: on a batch, on the model's device; what it gives is on the CPU.
         Raises:
             UserError: it cannot sample.
         """
         sampler = required(self.model, Sampler, "metrics of samples")
-        for start in progress(range(0, self.num_samples, self.batch_size), f"drawing {self.num_samples:,} samples"):
+
+        def on_batch(_: int, start: int) -> R:
             size = min(self.batch_size, self.num_samples - start)
             labels = torch.arange(start, start + size, device=self.device) % max(1, self.model.num_classes)
             with torch.no_grad(), seeded(seed_for("samples", self.seed, start), self.device):
                 x = sampler.sample(size, labels if self.model.num_classes else None)
-            yield x  # out here, or the caller would draw from our generators
+            return work(x)  # out here, or it would draw from our generators
+
+        starts = range(0, self.num_samples, self.batch_size)
+        yield from self.team.shared(progress(starts, f"drawing {self.num_samples:,} samples"), on_batch)
 
     @cached_property
     def feature_sets(self) -> FeatureSets:
@@ -111,7 +121,7 @@ class Trained:
             chosen = chosen_features(chosen, self.model.shape, self.model.levels)
         training = replace(self, split="train", max_examples=None)
         return FeatureSets(
-            chosen.to(self.device), self.model.levels, self.device, self.samples, self._inputs, training._inputs
+            chosen.to(self.device), self.model.levels, self.device, self.of_samples, self._inputs, training._inputs
         )
 
     def _inputs(self) -> Iterator[Tensor]:
@@ -133,11 +143,14 @@ class Metric(ABC):
         name: what the user types in `metrics=[...]`.
         is_cheap: whether it is measured unasked.
         needs: the capabilities that a model has to offer for there to be an answer.
+        is_shared: whether all processes of a team measure it together, each a part of the work and all with the same
+            figure, so that it draws no picture; otherwise the first one does so alone.
     """
 
     name: ClassVar[str]
     is_cheap: ClassVar[bool] = True
     needs: ClassVar[tuple[type, ...]] = ()
+    is_shared: ClassVar[bool] = False
 
     def applies(self, model: Model, objective: Objective) -> bool:
         """Whether there is an answer for such a model."""

@@ -26,6 +26,7 @@ class NearestNeighbours(SampleMetric):
     """
 
     name = "nearest_neighbours"
+    is_shared = False
 
     def check(self, trained: Trained) -> None:
         super().check(trained)

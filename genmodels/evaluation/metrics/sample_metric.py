@@ -18,6 +18,7 @@ class SampleMetric(Metric):
 
     is_cheap = False
     needs = (Sampler,)
+    is_shared = True
 
     def check(self, trained: Trained) -> None:
         trained.feature_sets  # noqa: B018  # raises where there are no such features

@@ -24,7 +24,7 @@ def test_as_many_samples_as_asked_for_and_every_class_in_turn() -> None:
 
 def test_a_model_without_classes_is_given_none() -> None:
     model = Replays(points(5))
-    list(asked(model, points(10), num_samples=5).samples())
+    list(asked(model, points(10), num_samples=5).of_samples(torch.clone))
     assert model.labels == []
 
 
@@ -33,14 +33,14 @@ def test_samples_are_a_function_of_the_seed_and_leave_the_callers_state() -> Non
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    drawing = asked(model, points(10), num_samples=30, batch_size=8).samples()
+    drawing = asked(model, points(10), num_samples=30, batch_size=8).of_samples(torch.clone)
     next(drawing)
     assert torch.equal(torch.rand(3), expected)
     next(drawing)
     assert torch.is_grad_enabled()
     torch.manual_seed(5)
     one, same, other = (
-        torch.cat(list(asked(model, points(10), num_samples=30, batch_size=8, seed=seed).samples()))
+        torch.cat(list(asked(model, points(10), num_samples=30, batch_size=8, seed=seed).of_samples(torch.clone)))
         for seed in (1, 1, 2)
     )
     assert torch.equal(torch.rand(3), expected)
