@@ -27,6 +27,10 @@ class Interrupted(Exception):
     """
 
 
+class Requeued(Interrupted):
+    """As above, by SLURM, which is to start the job again."""
+
+
 def printable(text: str) -> str:
     """`text` with every character escaped that a terminal would obey instead of showing; line ends are kept."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

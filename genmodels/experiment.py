@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from genmodels import plugins
+from genmodels import plugins, slurm
 from genmodels.commands import command, typeable
 from genmodels.config.checks import check, check_saved
 from genmodels.config.combinations import epoch_errors
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
 from genmodels.config.targets import raise_all
-from genmodels.errors import Interrupted, UserError, printable
+from genmodels.errors import Interrupted, Requeued, UserError, printable
 from genmodels.evaluation.scoring import chosen_metrics, in_words, keep, score
 from genmodels.evaluation.setting import Setting
 from genmodels.files import write_text
@@ -32,7 +32,7 @@ from genmodels.runs.provenance import provenance
 from genmodels.runs.signals import ending_in_order
 from genmodels.runs.start_table import print_start_table, start_table
 from genmodels.runs.trial import trial_errors
-from genmodels.runs.unfinished import newest_unfinished
+from genmodels.runs.unfinished import newest_unfinished, requeued_run
 from genmodels.training.checkpoint_io import read_checkpoint
 from genmodels.training.loggers import log_final
 from genmodels.training.run_logger import RunLogger
@@ -78,6 +78,7 @@ def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
 def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> Start:
     """The first half of `train`: which run it is to be. Nothing is written.
 
+    In a job that SLURM has started again it is the run that the job has begun, if that has a checkpoint.
     resume=auto is the newest run that stopped before its end and had the same config, or else a new one.
 
     Raises:
@@ -85,7 +86,11 @@ def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
     """
     plugins.allow(config.get("plugins"))
     if config["resume"] is None:
-        return Start(RunFolder(run_dir), config, False, tuple(overrides))
+        earlier = requeued_run(config, run_dir)
+        if earlier is None:
+            return Start(RunFolder(run_dir), config, False, tuple(overrides))
+        print(f"the job was started again: goes on with {typeable(earlier.path)}")
+        return Start(earlier, config, True, tuple(overrides))
     if config["resume"] == "auto":
         return _start_by_itself({**config, "resume": None}, run_dir, overrides)
     folder = RunFolder.existing(str(config["resume"]), "resume")
@@ -99,6 +104,8 @@ def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
 def train_from(start: Start) -> float | None:
     """The second half of `train`, which says the rest."""
     is_leader = global_rank() == 0
+    if is_leader and not start.resume and slurm.is_started_again():
+        start.folder.set_aside()  # where the user has named it: the job's command is the same again
     with held(start.folder.path) if is_leader else contextlib.nullcontext():
         if is_leader and start.resume:
             for path in start.folder.set_damaged_aside():
@@ -107,7 +114,12 @@ def train_from(start: Start) -> float | None:
                 )
         elif is_leader:
             start.folder.require_new()
-        return _train(start, is_leader)
+        try:
+            return _train(start, is_leader)
+        except Requeued:
+            if is_leader:
+                slurm.requeue()
+            raise
 
 
 def _train(start: Start, is_leader: bool) -> float | None:
@@ -120,7 +132,7 @@ def _train(start: Start, is_leader: bool) -> float | None:
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
         loggers_of(config, parts.module, str(folder.path), wandb_id)  # one that is not installed: told before any file
-    with _recorded_end(folder) if is_leader else contextlib.nullcontext():
+    with _recorded_end(folder) if is_leader else ending_in_order():
         if is_leader:
             folder.write_config(config)
             folder.update_record(**_beginning(folder, config, start.overrides, wandb_id, parts))
@@ -203,6 +215,7 @@ def _beginning(
         "published": config.get("published"),
         "parameters": sum(p.numel() for p in parts.module.model.parameters() if p.requires_grad),
         "wandb_id": wandb_id,
+        "slurm": slurm.step(),
         "pid": os.getpid(),
         **now,
         "ended": None,

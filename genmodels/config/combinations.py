@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from genmodels.config.devices import process_count, started_by_a_launcher
+from genmodels.config.devices import launched_processes, process_count, started_by_a_launcher
 from genmodels.config.targets import is_node, place_of, resolve
 from genmodels.distributions.energies import ENERGIES
 from genmodels.errors import UserError
@@ -65,6 +65,12 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     nodes = config["trainer"].get("num_nodes") or 1
     if nodes > 1 and not started_by_a_launcher():
         yield f"trainer.num_nodes={nodes} needs a launcher that starts the program on each node: torchrun or srun"
+    started = launched_processes()
+    if started not in (None, processes):
+        yield (
+            f"torchrun or srun has started {started} processes, and trainer.devices x trainer.num_nodes is "
+            f"{processes}: make them equal, one process for each device"
+        )
     batch = config["data"].get("batch_size")
     if isinstance(batch, int) and batch % processes:
         fitting = max(batch // processes, 1) * processes

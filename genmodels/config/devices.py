@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from genmodels import slurm
 from genmodels.errors import UserError
 
 
@@ -68,9 +69,16 @@ def started_by_a_launcher() -> bool:
     """Whether torchrun, srun or the like has started this process as one of several already."""
     if "LOCAL_RANK" in os.environ:
         return True
-    return "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    return slurm.tasks() > 1
 
 
 def global_rank() -> int:
     """The rank of this process among all that a launcher started, 0 for a process on its own."""
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0") if started_by_a_launcher() else "0"))
+    return slurm.rank() if slurm.tasks() > 1 else int(os.environ.get("RANK", "0"))
+
+
+def launched_processes() -> int | None:
+    """How many a launcher has started, None where it has not said so."""
+    if slurm.tasks() > 1:
+        return slurm.tasks()
+    return int(os.environ["WORLD_SIZE"]) if started_by_a_launcher() and "WORLD_SIZE" in os.environ else None

@@ -1,6 +1,7 @@
 """Batches in a reproducible order, from any position of any epoch."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import torch
@@ -92,6 +93,7 @@ class BatchLoader:
                 sampler=sampler,
                 num_workers=min(num_workers, _cores()),
                 persistent_workers=True,
+                worker_init_fn=_leave_signals_to_the_training,
             )
 
     def of_all_ranks(self) -> "BatchLoader":
@@ -122,6 +124,12 @@ class BatchLoader:
         except UserError as error:  # torch has put the worker's traceback around the sentence
             sentence = str(error).rpartition(f"{UserError.__name__}: ")[2].strip()
             raise UserError(sentence) from None
+
+
+def _leave_signals_to_the_training(worker: int) -> None:
+    """SLURM and terminals send them to all processes; the training decides when it ends, and its workers with it."""
+    for name in {"SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"} & set(dir(signal)):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _cores() -> int:

@@ -9,11 +9,16 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, RichModelSummary
-from pytorch_lightning.plugins.environments import TorchElasticEnvironment
+from pytorch_lightning.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from pytorch_lightning.trainer.connectors import checkpoint_connector
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from genmodels import plugins
+from genmodels import plugins, slurm
 from genmodels.config.combinations import fit_errors
 from genmodels.config.devices import process_count
 from genmodels.config.places import Place
@@ -177,7 +182,7 @@ def _build_trainer(
             logger=loggers,
             default_root_dir=str(files.path),
             use_distributed_sampler=False,
-            plugins=[AtomicCheckpointIO(), *_environment()],
+            plugins=[AtomicCheckpointIO(), _environment()],
         )
     except (
         RuntimeError,
@@ -216,6 +221,8 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _environment() -> list[TorchElasticEnvironment]:
-    """Named where it is ours: Lightning would otherwise look for SLURM first and wait for tasks that nobody starts."""
-    return [TorchElasticEnvironment()] if "TORCHELASTIC_RUN_ID" in os.environ else []
+def _environment() -> ClusterEnvironment:
+    """Named, for Lightning would look for SLURM first: wait for tasks that nobody starts, and requeue by itself."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return TorchElasticEnvironment()
+    return SLURMEnvironment(auto_requeue=False) if slurm.tasks() > 1 else LightningEnvironment()

@@ -18,7 +18,15 @@ from genmodels.files import read_text, write_text
 _LARGEST_CONFIG = 1_000_000  # bytes; ours have some thousands
 _LARGEST_JSON = 10_000_000  # bytes; a run.json has some thousands, and as many again for every time it went on
 _LARGEST_INTEGER = 2**63
-_RECORDED = {"status": str, "started": str, "pid": int, "hardware": dict, "overrides": list, "earlier": list}
+_RECORDED = {
+    "status": str,
+    "started": str,
+    "pid": int,
+    "hardware": dict,
+    "overrides": list,
+    "earlier": list,
+    "slurm": str,
+}
 
 
 class RunFolder:
@@ -127,6 +135,11 @@ class RunFolder:
 
     def update_record(self, **entries: Any) -> None:
         write_json(self._record, {**self.read_record(), **entries})
+
+    def set_aside(self) -> None:
+        """Rename the folder, where a run has begun that left no checkpoint to go on from."""
+        if self._config.exists() and not self.last.exists():
+            self.path.rename(self.path.with_name(f"{self.path.name}.begun-{uuid.uuid4().hex[:8]}"))
 
     def set_damaged_aside(self) -> list[Path]:
         """Rename run.json and metrics.json where they cannot be read, so that a run with a checkpoint can go on.

@@ -19,10 +19,11 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from genmodels import slurm
 from genmodels.commands import command
-from genmodels.errors import Interrupted, UserError
+from genmodels.errors import Interrupted, Requeued, UserError
 
-_TOLD_BY_NAME = {error.__name__: error for error in (UserError, Interrupted)}
+_TOLD_BY_NAME = {error.__name__: error for error in (UserError, Interrupted, Requeued)}
 
 
 def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any:
@@ -71,24 +72,25 @@ def _work(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 class _CtrlC:
-    """While it is entered, leaves Ctrl-C to the workers and only notes it.
+    """While it is entered, leaves Ctrl-C to the workers and only notes it, and so SLURM's signal to be started again.
 
-    The terminal sends it to them too, and they end after a checkpoint; the launcher would send it a second time, which
-    ends them at once.
+    The terminal (SLURM) sends it to them too, and they end after a checkpoint; the launcher would send Ctrl-C a second
+    time, which ends them at once.
     """
 
     def __init__(self) -> None:
         self.pressed = False
-        self._before: Any = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGINT, self._note)
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, *slurm.signals())}
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.pressed = True
+        self.pressed = self.pressed or number == signal.SIGINT
 
 
 @contextlib.contextmanager

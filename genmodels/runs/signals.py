@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from genmodels.errors import Interrupted
+from genmodels import slurm
+from genmodels.errors import Interrupted, Requeued
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -15,11 +16,12 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(s
 def ending_in_order() -> Iterator[None]:
     """SIGTERM and SIGHUP raise `Interrupted` in the body, as Ctrl-C raises KeyboardInterrupt: what follows is done.
 
-    The `Interrupt` callback takes over while there are steps. A signal that is ignored (nohup) stays so.
+    So does, in a job of SLURM, the signal to stop and be started again, as `Requeued`. The `Interrupt` callback takes
+    over while there are steps. A signal that is ignored (nohup) stays so.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():  # Python hands signals to no other
-        wanted = [s for s in _SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
+        wanted = [s for s in (*_SIGNALS, *slurm.signals()) if signal.getsignal(s) is not signal.SIG_IGN]
         before = {number: signal.signal(number, _raise) for number in wanted}
     try:
         yield
@@ -29,4 +31,5 @@ def ending_in_order() -> Iterator[None]:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+    kind = Requeued if number == slurm.REQUEUE else Interrupted
+    raise kind(f"interrupted by {signal.Signals(number).name}")

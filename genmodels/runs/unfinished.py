@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from genmodels import slurm
 from genmodels.config.resuming import same_run
 from genmodels.errors import UserError
 from genmodels.runs.folder import RunFolder
@@ -22,6 +23,22 @@ def newest_unfinished(config: Mapping[str, Any]) -> RunFolder | None:
     folders = _unfinished(folder_of_runs(config["output_dir"], config["name"]))
     fitting = (folder for folder in folders if same_run(folder.read_config(), config))
     return max(fitting, key=lambda folder: folder.read_record().get("started") or "", default=None)
+
+
+def requeued_run(config: Mapping[str, Any], run_dir: str | Path) -> RunFolder | None:
+    """The run that this job of SLURM has begun before it was started again, None without a checkpoint of one.
+
+    Args:
+        run_dir: folder of a new run, which it is where the user has named it.
+    """
+    if not slurm.is_started_again():
+        return None
+    runs = folder_of_runs(config["output_dir"], config["name"]).glob("*/run.json")
+    for folder in map(RunFolder, [run_dir, *(file.parent for file in runs)]):
+        with contextlib.suppress(UserError):  # damaged: not one to go on with
+            if folder.last.exists() and folder.read_record().get("slurm") == slurm.step():
+                return folder
+    return None
 
 
 def _unfinished(parent: Path) -> Iterator[RunFolder]:

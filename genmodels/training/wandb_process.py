@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 from typing import Any
@@ -17,6 +18,8 @@ STEP = "trainer/global_step"
 
 
 def main() -> None:
+    for name in {"SIGTERM", "SIGUSR1"} & set(dir(signal)):  # SLURM sends them to all processes of a job
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     answers = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what wandb and its own processes print is no answer
     lines: queue.Queue[str] = queue.Queue()

@@ -8,7 +8,7 @@ from genmodels.errors import UserError
 
 @pytest.fixture(autouse=True)
 def nobodys_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS"):
+    for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "SLURM_STEP_ID"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -23,8 +23,8 @@ def test_an_evaluation_that_torchrun_has_started_starts_none(monkeypatch: pytest
 
 
 def test_an_evaluation_by_tasks_that_do_not_know_of_each_other_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURM_PROCID", "1")
-    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     with pytest.raises(UserError, match="srun has started several tasks"):
         evaluating_processes(1, "cpu")
 

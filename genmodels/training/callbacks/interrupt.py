@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a run at the next moment from which it can be resumed exactly."""
+"""Ctrl-C, SIGTERM, SIGHUP and SLURM end a run at the next moment from which it can be resumed exactly."""
 
 import os
 import signal
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from genmodels import slurm
 from genmodels.commands import command
-from genmodels.errors import Interrupted
+from genmodels.errors import Interrupted, Requeued
 from genmodels.training.position import is_mid_accumulation, module_of, validation_follows
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -21,23 +22,26 @@ class Interrupt(pl.Callback):
 
     `Checkpoints` saves last.ckpt on that exception. A second signal does what it would do without this callback.
     Lightning's own handling ends the process at once on Ctrl-C, without a checkpoint. SIGHUP says that the terminal was
-    closed; under nohup it stays ignored.
+    closed; under nohup it stays ignored. In a job of SLURM there is also SIGUSR1, on which it raises `Requeued`.
     """
 
     def __init__(self) -> None:
-        self._is_requested = False
+        self._is_requested = self._is_to_requeue = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._is_requested = False
+        self._is_requested = self._is_to_requeue = False
         if threading.current_thread() is threading.main_thread():  # Python hands signals to no other
-            self._previous = {s: signal.signal(s, self._request) for s in _SIGNALS if not _is_ignored(s)}
+            wanted = [number for number in (*_SIGNALS, *slurm.signals()) if not _is_ignored(number)]
+            self._previous = {number: signal.signal(number, self._request) for number in wanted}
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._restore()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self._restore()
+        # The signal that has reached another rank may reach this one while the checkpoint is written.
+        if self._is_requested or not isinstance(exception, Interrupted):
+            self._restore()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -60,14 +64,20 @@ class Interrupt(pl.Callback):
         requested = self._is_requested
         if trainer.world_size > 1:
             requested = trainer.strategy.reduce_boolean_decision(requested, all=False)
-        if requested:
-            raise Interrupted(
-                f"Interrupted at step {module_of(trainer).steps_taken}; "
-                f"resume with: {command('train')} resume={trainer.default_root_dir}"
-            )
+        if not requested:
+            return
+        is_to_requeue = self._is_to_requeue
+        step, folder = module_of(trainer).steps_taken, trainer.default_root_dir
+        if trainer.world_size > 1:
+            is_to_requeue = trainer.strategy.reduce_boolean_decision(is_to_requeue, all=False)
+            folder = trainer.strategy.broadcast(folder)  # that of rank 0 alone is in use
+        if is_to_requeue:
+            raise Requeued(f"Interrupted at step {step}; SLURM starts the job again, which goes on with {folder}")
+        raise Interrupted(f"Interrupted at step {step}; resume with: {command('train')} resume={folder}")
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self._is_requested = True
+        self._is_to_requeue = number == slurm.REQUEUE
         self._restore()
         if signal.Signals(number).name == "SIGHUP":
             _let_go_of_the_terminal()
