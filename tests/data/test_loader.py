@@ -1,4 +1,8 @@
 import itertools
+import multiprocessing
+import os
+import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,6 +122,19 @@ def test_workers_change_nothing(tmp_path, skip: int):
         for (x, y), (worker_x, worker_y) in pairs:
             assert torch.equal(x, worker_x)
             assert torch.equal(y, worker_y)
+
+
+def test_workers_leave_signals_to_the_training(tmp_path: Path) -> None:
+    """SLURM sends them to every process of a job."""
+    write_pictures(tmp_path)
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    loader = training_loader(Examples(ImageFiles(str(tmp_path), names, CentreCrop((8, 8), 3))), num_workers=1)
+    batches = iter(loader)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        os.kill(worker.pid, number)
+    assert len(list(batches)) == len(loader) - 1
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])

@@ -143,8 +143,9 @@ def test_two_nodes_are_signalled_requeued_and_go_on(cluster: dict[str, str], tmp
 
 @pytest.mark.slow
 def test_a_sweep_by_submitit(cluster: dict[str, str], tmp_path: Path) -> None:
+    """Each trial two processes, which its one task starts, with the trial's own value."""
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    command = [sys.executable, str(ROOT / "train.py"), "-m", *TINY, "trainer=cpu", "trainer.max_steps=10"]
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *TINY, "trainer=ddp_cpu", "trainer.max_steps=10"]
     command += ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=main", "optimizer.lr=0.001,0.002"]
     command += [f"hydra.sweep.dir={tmp_path / 'sweep'}", "logger=csv"]
     done = subprocess.run(command, env=cluster, capture_output=True, text=True, check=False)
