@@ -1,7 +1,6 @@
 import itertools
 import multiprocessing
-import os
-import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -132,9 +131,12 @@ def test_workers_leave_signals_to_the_training(tmp_path: Path) -> None:
     batches = iter(loader)
     next(batches)
     (worker,) = multiprocessing.active_children()
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        os.kill(worker.pid, number)
+    for name in ("TERM", "USR1"):
+        subprocess.run(["kill", f"-{name}", str(worker.pid)], check=True)
     assert len(list(batches)) == len(loader) - 1
+    worker.terminate()  # by the training itself, as at its end
+    worker.join(timeout=20)
+    assert worker.exitcode == 0
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -68,6 +68,7 @@ def two_nodes(folder: Path) -> Iterator[dict[str, str]]:
         for command, pid_file in zip(commands, ("munged", "slurmctld", "slurmd.n1", "slurmd.n2"), strict=True):
             subprocess.run(command, env=environment, check=True, capture_output=True)
             running.callback(_end, folder / f"{pid_file}.pid")
+        running.callback(_end_jobs, environment)
         yield environment
 
 
@@ -79,10 +80,18 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def _end_jobs(environment: dict[str, str]) -> None:
+    subprocess.run(["scancel", "--partition=main"], env=environment, check=True)
+    _wait(lambda: not subprocess.run(["squeue", "-h"], env=environment, capture_output=True, check=True).stdout)
+
+
 def _end(pid_file: Path) -> None:
     process = int(pid_file.read_text())
     os.kill(process, signal.SIGTERM)
-    for _ in range(100):  # or it would still write to a folder that is being removed
-        if not pid_file.exists():
-            return
+    _wait(lambda: not pid_file.exists())  # or it would still write to a folder that is being removed
+
+
+def _wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.1)
