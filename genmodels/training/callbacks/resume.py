@@ -9,8 +9,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from genmodels.training.position import is_last_batch_of_epoch, is_last_step
 from genmodels.training.run_logger import loggers_of
 
+_EPOCHS = "epoch_progress"
 _VALIDATION = "epoch_loop.val_loop.batch_progress"
 _TRAINING = "epoch_loop.batch_progress"
 
@@ -31,6 +33,8 @@ class Resume(pl.Callback):
         loops = checkpoint["loops"]["fit_loop"]
         if trainer.validating and not _is_complete(trainer, loops[_VALIDATION]):
             loops[_VALIDATION] = _about_to_validate(loops[_VALIDATION])
+        elif trainer.validating and is_last_step(trainer) and is_last_batch_of_epoch(trainer):
+            _end_epoch(loops[_EPOCHS])
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -54,6 +58,16 @@ class Resume(pl.Callback):
 
 def _is_complete(trainer: pl.Trainer, progress: dict[str, Any]) -> bool:
     return progress["current"]["completed"] >= sum(trainer.num_val_batches)
+
+
+def _end_epoch(progress: dict[str, Any]) -> None:
+    """Counters of an epoch that is over.
+
+    Lightning counts it after the last validation. Resumed from before, it would train on a batch more where this
+    validation was not due but for the end of the fit.
+    """
+    for counts in (progress["total"], progress["current"]):
+        counts["processed"] = counts["started"]
 
 
 def _about_to_validate(progress: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "only after validation": {"max_epochs": 3},
     "max_steps in mid-epoch": {"max_steps": 9, "every_n_steps": 2},
     "validation in mid-epoch": {"max_epochs": 3, "every_n_steps": 1, "val_check_interval": 2},
+    "validation only in mid-epoch": {"max_epochs": 3, "every_n_steps": 1, "val_check_interval": 3},
     "validation across epochs": {
         "max_steps": 11,
         "every_n_steps": 1,
@@ -105,6 +106,17 @@ def test_a_finished_run_can_be_prolonged(tmp_path: Path) -> None:
     train(tmp_path / "prolonged", resume=True, max_steps=11)
     last = [read_checkpoint(tmp_path / n / "checkpoints" / "last.ckpt") for n in ("straight", "prolonged")]
     assert_equal(last[0]["state_dict"], last[1]["state_dict"])
+
+
+@pytest.mark.parametrize("interval", [2, 3, 4])
+def test_a_finished_run_can_be_prolonged_by_epochs(interval: int, tmp_path: Path) -> None:
+    """Of four batches: with a validation at its end that was due, or for the end of the fit alone."""
+    train(tmp_path / "straight", max_epochs=3, val_check_interval=interval)
+    train(tmp_path / "prolonged", max_epochs=2, val_check_interval=interval)
+    train(tmp_path / "prolonged", resume=True, max_epochs=3, val_check_interval=interval)
+    last = [read_checkpoint(tmp_path / n / "checkpoints" / "last.ckpt") for n in ("straight", "prolonged")]
+    for key in ("state_dict", "optimizer_states", "global_step", "epoch"):
+        assert_equal(last[0][key], last[1][key])
 
 
 @pytest.fixture(scope="module")
