@@ -10,8 +10,8 @@ critic and the generator's. The variants of a model take turns, so that a busy m
     channels_last   convolutions' weights with the channels innermost in memory; not a switch of training so far
     compiled        compile=true, with --compile: the first step waits for the compiler, minutes for some
 
-`data.device_resident=true` saves the copy of a batch to the device, of which there is none on a CPU: on a GPU compare the
-images/s of two runs.
+`data.device_resident=true` saves the copy of a batch to the device, of which there is none on a CPU: on a GPU compare
+the images/s of two runs.
 """
 
 import argparse
