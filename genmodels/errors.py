@@ -31,6 +31,10 @@ class Requeued(Interrupted):
     """As above, by SLURM, which is to start the job again."""
 
 
+class Pruned(Exception):
+    """A search has given the run up while it trained: no mistake, and nothing is left to be done."""
+
+
 def printable(text: str) -> str:
     """`text` with every character escaped that a terminal would obey instead of showing; line ends are kept."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
+
 from genmodels import plugins, slurm
 from genmodels.commands import command, typeable
 from genmodels.config.checks import check, check_saved
@@ -18,7 +20,7 @@ from genmodels.config.combinations import epoch_errors
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
 from genmodels.config.targets import raise_all
-from genmodels.errors import Interrupted, Requeued, UserError, printable
+from genmodels.errors import Interrupted, Pruned, Requeued, UserError, printable
 from genmodels.evaluation.scoring import chosen_metrics, in_words, keep, score
 from genmodels.evaluation.setting import Setting
 from genmodels.files import write_text
@@ -56,7 +58,9 @@ class Start:
     overrides: tuple[str, ...]
 
 
-def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> float | None:
+def train(
+    config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = (), watching: Sequence[pl.Callback] = ()
+) -> float | None:
     """Train, score the test set with the weights that validated best, and leave everything in the run folder.
 
     With `resume` in the config the run in that folder goes on instead of a new one in `run_dir`.
@@ -65,14 +69,17 @@ def train(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
         config: as composed from conf/config.yaml, plain containers.
         run_dir: folder of a new run.
         overrides: what the user typed, kept in run.json and applied to a resumed run's own config.
+        watching: callbacks beside the config's, of whoever has started the run; where there are several processes they
+            are pickled.
 
     Returns: the last validation figure, for a sweeper to minimise; None on ranks other than 0 of a launcher's.
 
     Raises:
         UserError: a mistake in the config, missing data, or training that had to stop.
         Interrupted: a signal ended it, after a checkpoint.
+        Pruned: a callback among `watching` has given it up.
     """
-    return train_from(start(config, run_dir, overrides))
+    return train_from(start(config, run_dir, overrides), watching)
 
 
 def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] = ()) -> Start:
@@ -101,7 +108,7 @@ def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
     return Start(folder, config, True, tuple(overrides))
 
 
-def train_from(start: Start) -> float | None:
+def train_from(start: Start, watching: Sequence[pl.Callback] = ()) -> float | None:
     """The second half of `train`, which says the rest."""
     is_leader = global_rank() == 0
     if is_leader and not start.resume and slurm.is_started_again():
@@ -115,17 +122,16 @@ def train_from(start: Start) -> float | None:
         elif is_leader:
             start.folder.require_new()
         try:
-            return _train(start, is_leader)
+            return _train(start, is_leader, watching)
         except Requeued:
             if is_leader:
                 slurm.requeue()
             raise
 
 
-def _train(start: Start, is_leader: bool) -> float | None:
+def _train(start: Start, is_leader: bool, watching: Sequence[pl.Callback]) -> float | None:
     folder, config = start.folder, start.config
-    check(config)
-    parts = _try_out(config, folder.last if start.resume else None)
+    parts = try_out(config, folder.last if start.resume else None)
     # What the model has chosen is part of the run: another version may choose otherwise.
     config = {**config, "model": {**config["model"], **parts.module.model.chosen}}
     folder.keep_inside(*folder.written)
@@ -137,7 +143,7 @@ def _train(start: Start, is_leader: bool) -> float | None:
             folder.write_config(config)
             folder.update_record(**_beginning(folder, config, start.overrides, wandb_id, parts))
             print_start_table(start_table(config, parts.module, parts.data, folder.path))
-        value = _fit(config, folder, wandb_id, start.resume, parts)
+        value = _fit(config, folder, wandb_id, start.resume, parts, watching)
         if is_leader:
             _conclude(folder)
     return value
@@ -179,8 +185,16 @@ def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str,
         )
 
 
-def _try_out(config: dict[str, Any], checkpoint: Path | None) -> Parts:
-    """Build everything, read the data and try a user's own model, so that mistakes show before there is a run."""
+def try_out(config: dict[str, Any], checkpoint: Path | None = None) -> Parts:
+    """Check the config, build everything, read the data and try a user's own model: what a run does before it begins.
+
+    Args:
+        checkpoint: from which it goes on, if it does.
+
+    Raises:
+        UserError: the mistakes that show.
+    """
+    check(config)
     with contextlib.nullcontext() if checkpoint is None else held_to_checkpoint(checkpoint):
         parts = build_parts(config)
     chosen_metrics(config["evaluation"].get("metrics"), parts.module.model, parts.module.objective)
@@ -194,11 +208,18 @@ def _try_out(config: dict[str, Any], checkpoint: Path | None) -> Parts:
     return parts
 
 
-def _fit(config: dict[str, Any], folder: RunFolder, wandb_id: str, resume: bool, parts: Parts) -> float | None:
+def _fit(
+    config: dict[str, Any],
+    folder: RunFolder,
+    wandb_id: str,
+    resume: bool,
+    parts: Parts,
+    watching: Sequence[pl.Callback],
+) -> float | None:
     processes = local_processes(config["trainer"])
     if processes == 1 or started_by_a_launcher():
-        return fit(config, str(folder.path), wandb_id, resume, parts, score_test)
-    return launch(fit, processes, config, str(folder.path), wandb_id, resume, None, score_test)
+        return fit(config, str(folder.path), wandb_id, resume, parts, score_test, watching)
+    return launch(fit, processes, config, str(folder.path), wandb_id, resume, None, score_test, watching)
 
 
 def _beginning(
@@ -234,6 +255,9 @@ def _recorded_end(folder: RunFolder) -> Iterator[None]:
         status = "finished"
     except (Interrupted, KeyboardInterrupt):
         status = "interrupted"
+        raise
+    except Pruned:
+        status = "pruned"
         raise
     except Exception as error:
         failure = error

@@ -24,3 +24,10 @@ def shared_progress(total: int, description: str) -> Iterator[Callable[[Iterable
     with contextlib.closing(progress(range(total), description)) as ticks:
         # The loop's own items first: where they end, no tick may be lost.
         yield lambda items: (item for item, _ in zip(items, ticks, strict=False))
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds: "1:02:03"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

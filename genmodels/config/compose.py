@@ -7,6 +7,7 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, flag_override
 
@@ -66,8 +67,13 @@ def compose_unresolved(overrides: Sequence[str], config_name: str) -> DictConfig
 
 
 def _composed(overrides: Sequence[str], config_name: str) -> DictConfig:
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return hydra_compose(config_name, overrides=list(overrides), return_hydra_config=True)
+    running = GlobalHydra.instance().hydra  # of the front door that asks, if it is one
+    GlobalHydra.instance().hydra = None
+    try:
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            return hydra_compose(config_name, overrides=list(overrides), return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

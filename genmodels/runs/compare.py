@@ -27,7 +27,7 @@ def compare_runs(paths: Sequence[str]) -> Table:
     table = Table("", *names, box=box.SIMPLE_HEAD)
     for column in table.columns:
         column.overflow = "fold"
-    configs = [dict(_leaves(folder.read_config())) for folder in folders]
+    configs = [dict(leaves(folder.read_config())) for folder in folders]
     _add(table, configs, only_different=True)
     table.add_section()
     records = [folder.read_record() for folder in folders]
@@ -44,10 +44,11 @@ def _add(table: Table, columns: Sequence[Mapping[str, str]], only_different: boo
             table.add_row(*map(printable, (key, *values)))
 
 
-def _leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+def leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """All settings of a configuration by their keys, as one would type them."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{path}{key}.")
+            yield from leaves(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", _text(value)
 

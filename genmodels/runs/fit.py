@@ -2,7 +2,7 @@
 
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import ModuleType
 from typing import Any, cast
@@ -97,6 +97,7 @@ def fit(
     resume: bool,
     parts: Parts | None = None,
     conclude: Callable[[dict[str, Any], str, list[RunLogger]], None] | None = None,
+    watching: Sequence[pl.Callback] = (),
 ) -> float | None:
     """Train in this process, which is the only one or one of several that a launcher has started.
 
@@ -107,12 +108,14 @@ def fit(
         resume: go on from checkpoints/last.ckpt instead of the beginning.
         parts: those of `config`, where they are built already.
         conclude: called on rank 0 with config, folder and loggers when training is over, before the loggers close.
+        watching: callbacks that are not the run's own, and not in its config.
 
     Returns: the last validation figure, None if there was none.
 
     Raises:
         UserError: something only the built objects could tell, or training had to stop.
         Interrupted: a signal ended it, after a checkpoint.
+        Pruned: a search has given it up.
     """
     quieten()
     plugins.allow(config.get("plugins"))  # in a process of its own, too
@@ -121,7 +124,7 @@ def fit(
     module, data = parts.module, parts.data
     if config["compile"]:
         compile_parts(module.model)  # Lightning's logging cannot be compiled, so not the module
-    callbacks = [*parts.callbacks, RunRecord(files, data.batch_size)]
+    callbacks = [*parts.callbacks, RunRecord(files, data.batch_size), *watching]
     if config["trainer"].get("enable_model_summary"):
         callbacks.append(RichModelSummary(max_depth=3))  # Lightning's own stops at the module's one part, the model
     loggers = loggers_of(config, module, folder, wandb_id)

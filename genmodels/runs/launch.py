@@ -21,9 +21,9 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from genmodels import slurm
 from genmodels.commands import command
-from genmodels.errors import Interrupted, Requeued, UserError
+from genmodels.errors import Interrupted, Pruned, Requeued, UserError
 
-_TOLD_BY_NAME = {error.__name__: error for error in (UserError, Interrupted, Requeued)}
+_TOLD_BY_NAME = {error.__name__: error for error in (UserError, Interrupted, Requeued, Pruned)}
 
 
 def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any:
@@ -33,7 +33,7 @@ def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any
         function: importable by name, as are the arguments' types; a worker finds its rank in the environment.
 
     Raises:
-        UserError, Interrupted: as the first worker to fail raised them; UserError too where one was killed.
+        UserError, Interrupted, Pruned: as the first worker to fail raised them; UserError too where one was killed.
         ChildFailedError: any other exception in a worker, with its traceback.
     """
     for name in ("torch.distributed", "torch.multiprocessing"):
@@ -107,7 +107,7 @@ def _threads_shared(processes: int) -> Iterator[None]:
 
 
 def _as_raised(error: ChildFailedError) -> Exception:
-    """The worker's own UserError or Interrupted, if that is what it was.
+    """The worker's own UserError, Interrupted or Pruned, if that is what it was.
 
     A rank that dies takes the others' collectives down with it, so a sentence from any rank is the cause. A rank that
     was killed could say none.

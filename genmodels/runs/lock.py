@@ -28,16 +28,32 @@ def held(folder: Path) -> Iterator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locks(handle):
             raise UserError(
                 f"{folder} is in use: another process trains in it. Wait for its end, or name another folder"
-            ) from None
-        except OSError:
-            pass
+            )
         yield
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()
         os.close(handle)
+
+
+def locks(handle: int, wait: bool = False) -> bool:
+    """Lock an open file or folder until it is closed or the process ends; False if another process holds the lock.
+
+    Args:
+        handle: as `os.open` gives it.
+        wait: until the other one lets go.
+
+    Returns: True also where the system or the disk knows no locks.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True

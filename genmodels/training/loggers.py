@@ -14,6 +14,8 @@ from genmodels.training.run_logger import RunLogger, loggers_of
 from genmodels.training.tensorboard_logger import TensorBoardRun
 from genmodels.training.wandb_logger import WandbRun
 
+JOURNAL = "journal.log"  # a search's, in the folder of its study
+
 Mode = Literal["offline", "online", "disabled"]
 _LONGEST_PROJECT = 128
 _FORBIDDEN = "/\\#?%:"
@@ -38,7 +40,7 @@ def build_loggers(
         config: resolved configuration, which wandb and TensorBoard show.
         mode: of wandb: `offline` (no account; `wandb sync` uploads later), `online` or `disabled`. None: what
             WANDB_MODE says, else online where wandb finds a key, else offline.
-        project, group: in wandb; the trials of a sweep are one group unless it is named.
+        project, group: in wandb; the trials of a sweep or study are one group unless it is named.
         csv: whether to write metrics.csv.
         tensorboard: whether to write TensorBoard's files.
         selection: the figure of which wandb's tables show the best value.
@@ -65,9 +67,9 @@ def build_loggers(
 
 
 def _sweep_of(folder: Path) -> str | None:
-    """Name of the sweep whose trial lies in `folder`: Hydra marks the folder of a sweep."""
+    """Name of the sweep or study whose trial lies in `folder`: their folders are marked, a sweep's by Hydra."""
     for above in folder.absolute().parents:
-        if (above / "multirun.yaml").exists():
+        if (above / "multirun.yaml").exists() or (above / JOURNAL).exists():
             return above.name
     return None
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from torch import Tensor
 
+from genmodels.progress_bar import clock
 from genmodels.training.position import total_steps, validation_follows
 
 
@@ -98,7 +99,7 @@ class RunProgress(pl.Callback):
         if "time/images_per_second" in logged:
             parts.append(f"{float(logged['time/images_per_second']):.0f} images/s")
         left = self._seconds_left(trainer, pl_module)
-        return parts if left is None else [*parts, f"ETA {_clock(left)}"]
+        return parts if left is None else [*parts, f"ETA {clock(left)}"]
 
     def _seconds_left(self, trainer: pl.Trainer, pl_module: Any) -> float | None:
         total, done = total_steps(trainer), pl_module.steps_taken - self._first_step
@@ -110,9 +111,3 @@ class RunProgress(pl.Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
