@@ -74,7 +74,7 @@ def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Ca
         @functools.wraps(task)
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing
-            if config_name == "config":
+            if config_name in ("config", "sweep"):
                 sys.argv[1:] = _help_on_a_group(sys.argv[1:])
             try:
                 overrides, options = split(sys.argv[1:])

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-DOORS = ("train", "evaluate", "sample", "compare", "export")
+DOORS = ("train", "evaluate", "sample", "compare", "export", "sweep")
+_FILES = {"sweep": Path("experiments", "sweep.py")}  # in the clone, where they are not at its top
 
 
 def command(door: str) -> str:
@@ -16,7 +17,8 @@ def command(door: str) -> str:
     if started.name.startswith("genmodels-"):
         return f"genmodels-{door}"
     if started.suffix == ".py" and started.stem in DOORS:
-        return f"python {started.with_name(f'{door}.py')}"
+        clone = started.parents[1] if started.stem in _FILES else started.parent
+        return f"python {clone / _FILES.get(door, f'{door}.py')}"
     return f"python -m genmodels {door}"
 
 

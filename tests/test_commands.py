@@ -29,6 +29,14 @@ def test_a_command_has_the_form_in_which_the_program_was_started(
     assert command("evaluate") == printed
 
 
+def test_the_doors_of_a_clone_find_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["clone/train.py"])
+    assert command("sweep") == "python clone/experiments/sweep.py"
+    monkeypatch.setattr(sys, "argv", ["clone/experiments/sweep.py"])
+    assert command("train") == "python clone/train.py"
+    assert command("sweep") == "python clone/experiments/sweep.py"
+
+
 def test_a_path_is_relative_where_it_lies_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert typeable(tmp_path / "outputs" / "x") == "outputs/x"
@@ -56,4 +64,4 @@ def test_help_needs_no_torch(arguments: tuple[str, ...], tmp_path: Path) -> None
 def test_the_module_names_its_doors() -> None:
     done = subprocess.run([sys.executable, "-m", "genmodels"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("usage: python -m genmodels train|evaluate|sample|compare|export ...")
+    assert done.stderr.startswith("usage: python -m genmodels train|evaluate|sample|compare|export|sweep ...")

@@ -35,6 +35,7 @@ _OS_SENTENCES = {
 }
 
 _CHOSEN_BY_RECIPES = ("model", "data", "objective", "optimizer", "scheduler")
+_OF_RUNS = ("config", "sweep")  # primary configs that hold a training run's, with its groups
 _SHOWN = 200  # characters of another library's message that a sentence quotes
 
 # What torch says on the CPU and on GPUs, and of sizes that no address reaches.
@@ -55,7 +56,7 @@ def sentence_for(error: BaseException, config_name: str, arguments: Sequence[str
 
 def _sentence(error: BaseException, config_name: str, arguments: Sequence[str]) -> str | None:
     if isinstance(error, UserError):
-        return _with_its_experiment(str(error), arguments) if config_name == "config" else error.of_a_run
+        return _with_its_experiment(str(error), arguments) if config_name in _OF_RUNS else error.of_a_run
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
     if isinstance(error, MissingConfigException):
@@ -175,7 +176,7 @@ def _unknown_override(key: str, config_name: str, arguments: Sequence[str]) -> s
 
     if "/" in key and key in group_names():
         return _no_such_part(key)
-    choices = _group_choices(arguments) if config_name == "config" else []  # only training has groups
+    choices = _group_choices(arguments) if config_name in _OF_RUNS else []  # the others have no groups
     here: Any = OmegaConf.to_container(compose_unresolved(composable(config_name, choices), config_name))
     value = next((o.value() for o in parsed(typed(arguments)) if o.key_or_group == key), None)
     parts = [*re.split(r"[./]", key), *_first_unknown(value, _at(here, re.split(r"[./]", key)))]

@@ -26,7 +26,9 @@ class TrialProgress:
         done = self._done()
         filled = min(_WIDTH, round(_WIDTH * done / self._total))
         bar = "━" * filled + "─" * (_WIDTH - filled)
-        print("  ".join([f"{bar} {done}/{self._total} trials", *self._best(), *self._time_left(done), f"trial {number}"]))
+        print(
+            "  ".join([f"{bar} {done}/{self._total} trials", *self._best(), *self._time_left(done), f"trial {number}"])
+        )
 
     def _done(self) -> int:
         return sum(trial.state.is_finished() for trial in self._study.trials())

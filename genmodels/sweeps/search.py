@@ -1,5 +1,6 @@
 """Search over settings: one worker of a study, which may have many."""
 
+import gc
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from optuna.trial import TrialState
 
 from genmodels.commands import typeable
@@ -18,6 +20,7 @@ from genmodels.config.mistakes import sentence_for
 from genmodels.config.overrides import parsed
 from genmodels.errors import Interrupted, Pruned, UserError, printable
 from genmodels.experiment import train, try_out
+from genmodels.ranges import at_least
 from genmodels.runs.places import folder_of_runs
 from genmodels.sweeps.claims import Claim, alone, claim
 from genmodels.sweeps.progress import TrialProgress
@@ -71,6 +74,7 @@ def search(
         UserError: a mistake that would end every trial, or another study under that name.
         Interrupted: a signal; the trial that was at work is gone on with by whoever is next.
     """
+    at_least(1, under="", n_trials=n_trials)
     begun = _begin(list(overrides), space, study, n_trials, pruning)
     progress = TrialProgress(begun.study, n_trials)
     false_starts = 0
@@ -84,7 +88,9 @@ def search(
         has_begun = "steps" in begun.study.run(number).read_record()
         false_starts = 0 if failure is None or has_begun else false_starts + 1
         if failure is not None and false_starts == _MOST_FALSE_STARTS:
-            raise UserError(f"{false_starts} trials in a row failed before their first step, the last of them: {failure}")
+            raise UserError(
+                f"{false_starts} trials in a row failed before their first step, the last of them: {failure}"
+            )
     conclude(begun.study, begun.space, begun.overrides)
 
 
@@ -99,6 +105,7 @@ def _begin(
     found = read_space(space, [o.key_or_group for o in parsed(overrides)])
     config = compose(overrides)
     _check_ends(overrides, found)
+    limits = None if pruning is None else Pruning(**pruning)
     selection = try_out(config).module.selection
     if selection is None:
         raise UserError(
@@ -108,12 +115,12 @@ def _begin(
     study = Study(
         folder_of_runs(str(Path(config["output_dir"]) / "studies"), name, "study"),
         selection.direction,
-        None if pruning is None else Pruning(**pruning),
+        limits,
     )
     with alone(study.folder):
         study.hold_to(config, found, selection)
     print(f"study     {typeable(study.folder)}, searches {', '.join(found.expressions)} by val/{selection.name}")
-    return Search(study, found, overrides, config, n_trials, None if pruning is None else Pruning(**pruning))
+    return Search(study, found, overrides, config, n_trials, limits)
 
 
 def _check_ends(overrides: list[str], space: Space) -> None:
@@ -192,13 +199,9 @@ def _train(search: Search, number: int, overrides: list[str]) -> None:
 @contextmanager
 def _memory_given_back() -> Iterator[None]:
     """So that a trial that was too large leaves the GPU to the next."""
-    import gc
-
-    import torch
-
     try:
         yield
     finally:
-        gc.collect()
         if torch.cuda.is_available():
+            gc.collect()
             torch.cuda.empty_cache()

@@ -1,6 +1,7 @@
 """A study: the trials of a search, in a folder that any number of processes and hosts work in."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from genmodels.errors import UserError
 from genmodels.objectives.objective import Direction, Selection
 from genmodels.randomness import seed_for
+from genmodels.ranges import at_least
 from genmodels.runs.compare import leaves
 from genmodels.runs.folder import RunFolder
 from genmodels.sweeps.space import Space
@@ -40,6 +42,9 @@ class Pruning:
 
     startup_trials: int
     warmup_validations: int
+
+    def __post_init__(self) -> None:
+        at_least(0, under="pruning.", **vars(self))
 
 
 class Study:
@@ -72,13 +77,17 @@ class Study:
             UserError: another configuration, space or figure.
         """
         kept = {key: text for key, text in leaves(config) if not f"{key}.".startswith(_MAY_DIFFER)}
-        kept = {key: text for key, text in kept.items() if not any(f"{key}.".startswith(f"{s}.") for s in space.expressions)}
+        kept = {
+            key: text for key, text in kept.items() if not any(f"{key}.".startswith(f"{s}.") for s in space.expressions)
+        }
         now = {**kept, **{f"sweep.space.{key}": text for key, text in space.expressions.items()}}
         before = self.study.user_attrs.get("about")
         if before is None:
             self.study.set_user_attr("about", now)
             self.study.set_user_attr("figure", f"val/{selection.name}")
-            self.study.set_metric_names([f"val/{selection.name}"])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self.study.set_metric_names([f"val/{selection.name}"])  # for the dashboard
             return
         for key in dict.fromkeys((*now, *before)):
             if now.get(key) != before.get(key):

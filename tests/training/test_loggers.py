@@ -23,6 +23,7 @@ from genmodels.errors import UserError
 from genmodels.objectives.objective import Selection
 from genmodels.training import Samples, build_loggers, close_loggers, log_final
 from genmodels.training.csv_logger import CSVMetrics, read_series
+from genmodels.training.loggers import _sweep_of
 from genmodels.training.wandb_logger import WandbRun, sync_hint
 
 
@@ -78,6 +79,13 @@ def test_wandb_modes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"logger\.mode=online needs a Weights & Biases login"):
         online.log_metrics({"a": 1.0}, step=1)
     online.close()
+
+
+def test_the_trials_of_a_study_are_a_group(tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "journal.log").touch()
+    assert _sweep_of(tmp_path / "study" / "7") == "study"
+    assert _sweep_of(tmp_path / "7") is None
 
 
 @pytest.mark.usefixtures("no_key")
