@@ -39,8 +39,7 @@ def draw_parallel_coordinates(
     last, worst = len(distributions), len(ranked) - 1
     for rank, trial in reversed(list(enumerate(ranked))):
         heights = [_height(distributions[key], trial.params[key]) for key in distributions]
-        style = {"linewidth": 2.5, "zorder": 3} if rank == 0 else {"linewidth": 1, "alpha": 0.8}
-        axes.plot([*heights, 1 - rank / worst], color=colours(0.9 * rank / worst), **style)
+        axes.plot([*heights, 1 - rank / worst], color=colours(0.9 * rank / worst), linewidth=1 if rank else 2.5)
     for place, distribution in enumerate(distributions.values()):
         _draw_axis(axes, place, {_height(distribution, v): _shown(v) for v in _marks(distribution)})
     shown_ranks = sorted({round(worst * part / (_TICKS - 1)) for part in range(_TICKS)})

@@ -83,14 +83,14 @@ def _of_sweep(override: Override, value: Any) -> BaseDistribution:
         return CategoricalDistribution(list(override.sweep_string_iterator()))
     log = "log" in getattr(value, "tags", ())
     if isinstance(value, IntervalSweep):
-        kind = IntDistribution if isinstance(value.start, int) else FloatDistribution
-        return kind(value.start, value.end, log=log)  # type: ignore[arg-type]
+        kind: type[Any] = IntDistribution if isinstance(value.start, int) else FloatDistribution
+        return kind(value.start, value.end, log=log)
     if isinstance(value, RangeSweep):
         values = list(value.range())
         if not values or value.step <= 0:
             raise ValueError("a range has to rise from its start, and to hold a value")
         kind = IntDistribution if all(isinstance(v, int) for v in values) else FloatDistribution
-        return kind(values[0], values[-1], step=value.step, log=log)  # type: ignore[arg-type]
+        return kind(values[0], values[-1], step=value.step, log=log)
     raise TypeError
 
 

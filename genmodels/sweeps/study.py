@@ -12,6 +12,7 @@ from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from genmodels.errors import UserError
@@ -65,7 +66,7 @@ class Study:
         if direction is None:
             self.study = optuna.load_study(study_name=_NAME, storage=storage)
         else:
-            better = "minimize" if direction == "lower" else "maximize"
+            better = StudyDirection.MINIMIZE if direction == "lower" else StudyDirection.MAXIMIZE
             self.study = optuna.create_study(
                 storage=storage, study_name=_NAME, direction=better, pruner=pruner, load_if_exists=True
             )
@@ -120,4 +121,4 @@ class Study:
     def best_so_far(self, number: int) -> float | None:
         """The best of a trial's validation figures, which its best.ckpt has; None without a number among them."""
         values = [v for v in self.trials()[number].intermediate_values.values() if not math.isnan(v)]
-        return (min if self.study.direction == optuna.study.StudyDirection.MINIMIZE else max)(values, default=None)
+        return (min if self.study.direction == StudyDirection.MINIMIZE else max)(values, default=None)
