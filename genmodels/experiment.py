@@ -92,6 +92,8 @@ def start(config: dict[str, Any], run_dir: str | Path, overrides: Sequence[str] 
         UserError: `resume` names no run that could go on.
     """
     plugins.allow(config.get("plugins"))
+    if config.get("seeds", 1) != 1:
+        raise UserError(f"seeds={config['seeds']} is for {command('train')}: this is one run, seed={config['seed']}")
     if config["resume"] is None:
         earlier = requeued_run(config, run_dir)
         if earlier is None:

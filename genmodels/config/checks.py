@@ -71,6 +71,7 @@ class TrainConfig:
     published: Published | None = None
     optimizers: dict[str, Node] = field(default_factory=dict)
     plugins: list[str] | str | None = None
+    seeds: int = 1
 
 
 def check(config: Mapping[str, Any]) -> None:

@@ -74,6 +74,7 @@ _PARTS = (
 # know the ranges of their own sizes.
 RANGES = {
     "seed": SEED,
+    "seeds": COUNT,
     "n": COUNT,
     "temperature": FROM_ZERO,
     "importance_samples": REPEATS,

@@ -66,7 +66,7 @@ def same_run(saved: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
 def _kept(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in config.items():
         name = f"{path}{key}"
-        if name in ("resume", "output_dir", "plugins") or f"{name}.".startswith(CHANGEABLE):
+        if name in ("resume", "output_dir", "plugins", "seeds") or f"{name}.".startswith(CHANGEABLE):
             continue
         if isinstance(value, Mapping):
             yield from _kept(value, f"{name}.")

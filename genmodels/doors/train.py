@@ -13,7 +13,7 @@ def main(config: dict[str, Any]) -> float | None:
         print(f"{config['name']}: loading torch and Lightning ...", flush=True)  # they take seconds
     from hydra.core.hydra_config import HydraConfig
 
-    from genmodels.experiment import train
+    from genmodels.sweeps.seeds import train_seeds
 
     hydra = HydraConfig.get()
-    return train(config, hydra.runtime.output_dir, list(hydra.overrides.task))
+    return train_seeds(config, hydra.runtime.output_dir, list(hydra.overrides.task))

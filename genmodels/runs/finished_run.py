@@ -56,6 +56,8 @@ def load_run(path: str | Path, which: Literal["best", "last"] = "best", key: str
     folder = RunFolder.existing(path, key)
     config = folder.read_config()
     check_saved(config)
+    if config.get("seeds", 1) != 1:
+        raise UserError(f"{key}={path} holds runs of several seeds: name one, {key}={path}/seed_{config['seed']}")
     if folder.exported.exists():
         return _exported(folder, config)
     file = folder.best if which == "best" and folder.best.exists() else folder.last

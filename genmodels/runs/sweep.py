@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from genmodels.commands import typeable
 from genmodels.config.mistakes import sentence_for
 from genmodels.files import write_text
 from genmodels.runs.folder import RunFolder
-from genmodels.runs.tables import in_short, print_table
+from genmodels.runs.tables import in_lines, in_short, print_table
 
 _LONGEST_NAME = 100
 
@@ -80,7 +80,10 @@ OmegaConf.register_new_resolver("trial_folder", trial_folder, replace=True)
 
 
 def conclude_sweep() -> None:
-    """Print the table of the trials of a sweep, if there was one, and leave it in the sweep's folder as sweep.json."""
+    """Print the table of the trials of a sweep, if there was one, and leave it in the sweep's folder as sweep.json.
+
+    Then, of finished trials that differ in their seed alone, the figures over seeds: seeds.json.
+    """
     while _begun:
         sweep = _begun.pop()
         trials = list(_trials(sweep))
@@ -88,6 +91,9 @@ def conclude_sweep() -> None:
             continue
         write_text(sweep.folder / "sweep.json", json.dumps(trials, indent=2) + "\n")
         _print(trials)
+        if groups := list(_over_seeds(trials)):
+            write_text(sweep.folder / "seeds.json", json.dumps(groups, indent=2) + "\n")
+            _print_groups(groups)
         print(f"sweep     {typeable(sweep.folder)}")
 
 
@@ -108,6 +114,27 @@ def _trials(sweep: _Sweep) -> Iterator[dict[str, Any]]:
             "validation": record.get("validation"),
             "figures": folder.read_metrics(),
         }
+
+
+def _over_seeds(trials: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """For each setting with several seeds what varies beside them, the seeds, and the figures over them."""
+    from genmodels.evaluation.metrics.over_seeds import entries_over_seeds  # takes a second, and has loaded by now
+
+    groups: dict[tuple[tuple[str, str], ...], dict[int, Any]] = {}
+    for trial in trials:
+        rest = tuple((key, value) for key, value in trial["varied"].items() if key != "seed")
+        if trial["status"] == "finished" and "seed" in trial["varied"]:
+            groups.setdefault(rest, {})[int(trial["varied"]["seed"])] = trial["figures"]
+    for rest, figures in groups.items():
+        if entries := entries_over_seeds(figures):
+            yield {"varied": dict(rest), "seeds": list(figures), "figures": entries}
+
+
+def _print_groups(groups: Sequence[Mapping[str, Any]]) -> None:
+    for group in groups:
+        varied = [f"{key}={value}" for key, value in group["varied"].items()]
+        print(", ".join([*varied, f"seeds {', '.join(map(str, group['seeds']))}"]))
+        print("\n".join(f"  {line}" for line in in_lines(group["figures"])))
 
 
 def _number(folder: Path) -> int:

@@ -102,6 +102,8 @@ def _begin(
             "a search is no job of several ranks: start each worker by itself (sbatch --array=1-4), and name GPUs for "
             "the processes of a trial by trainer.devices"
         )
+    if any(o.key_or_group == "seeds" for o in parsed(overrides)):
+        raise UserError("seeds= is for the command that a search ends with: a trial is one run, seed=...")
     found = read_space(space, [o.key_or_group for o in parsed(overrides)])
     config = compose(overrides)
     _check_ends(overrides, found)

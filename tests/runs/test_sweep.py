@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 from command_line import Done, run_program
 
 from genmodels.errors import Interrupted
+from genmodels.evaluation.metrics import Figure
 from genmodels.runs import sweep
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.sweep import trial_folder
 
 Run = Callable[..., Done]
 TINY = ("model=nice_small", "model.width=4", "trainer=cpu", "trainer.max_steps=1", "logger=csv")
+FIGURE = Figure("bits_per_dim", 2.0, 0.03, "bits/dim", "lower", 250, "bound", {"importance_samples": 1})
 
 
 @pytest.fixture
@@ -71,9 +74,29 @@ def test_an_interruption_ends_the_sweep(run: Run, monkeypatch: pytest.MonkeyPatc
         trials.append(config["seed"])
         raise Interrupted("Interrupted at step 3")
 
-    monkeypatch.setattr("genmodels.experiment.train", interrupted)
+    monkeypatch.setattr("genmodels.sweeps.seeds.train", interrupted)
     done = run("train", "-m", *TINY, "seed=3,4")
     assert (done.code, done.err.strip(), trials) == (130, "Interrupted at step 3", [3])
+
+
+def test_trials_that_differ_in_their_seed_alone_end_in_one_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    means = {("0.1", 0): 2.0, ("0.1", 1): 2.2, ("0.2", 0): 3.0, ("0.2", 1): None}
+    for number, ((rate, seed), mean) in enumerate(means.items()):
+        folder = RunFolder(tmp_path / f"{number}_x")
+        overrides = [f"optimizer.lr={rate}", f"seed={seed}", "model=glow"]
+        folder.update_record(overrides=overrides, status="failed" if mean is None else "finished")
+        if mean is not None:
+            folder.add_metrics("test/bits_per_dim K=1", asdict(FIGURE) | {"mean": mean})
+    monkeypatch.setattr(sweep, "_begun", [sweep._Sweep(tmp_path, frozenset(["model"]))])
+    sweep.conclude_sweep()
+    printed = capsys.readouterr().out
+    assert "optimizer.lr=0.1, seeds 0, 1\n  test/bits_per_dim K=1 2.1000 ± 0.0300, deviation 0.1414 over 2" in printed
+    assert "optimizer.lr=0.2" not in printed, "one seed has no deviation"
+    (group,) = json.loads((tmp_path / "seeds.json").read_text())
+    assert (group["varied"], group["seeds"]) == ({"optimizer.lr": "0.1"}, [0, 1])
+    assert group["figures"]["test/bits_per_dim K=1"]["mean"] == pytest.approx(2.1)
 
 
 def test_the_folder_of_a_trial_is_safe_and_short() -> None:

@@ -26,6 +26,8 @@ class Figure:
         pictures: files that the measurement has drawn.
         counted: what the mean is over, "examples" of the data or "samples" of the model.
         split: the part of the data that it is about, where it is about one part only, whichever was asked for.
+        seeds: of the runs that the mean is over too, see `over_seeds`; empty for a figure of one run.
+        deviation: standard deviation of the mean from seed to seed; None for a figure of one run.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Figure:
     pictures: tuple[str, ...] = ()
     counted: Literal["examples", "samples"] = "examples"
     split: str | None = None
+    seeds: tuple[int, ...] = ()
+    deviation: float | None = None
 
 
 def mean_with_error(values: Tensor) -> tuple[float, float | None]:
