@@ -250,13 +250,20 @@ def test_help_lists_every_choice_in_lines_that_fit_and_the_recipes_when_asked(ru
     assert shown.index("Keys") < shown.index("Choices") < shown.index("Examples")
     recipes = run("train", "--help", "experiment").out
     assert max(map(len, recipes.splitlines())) <= 110
-    files = [file for file in (ROOT / "conf").rglob("*/*.yaml") if file.parent.name not in ("base", "help")]
+    files = [file for file in (ROOT / "conf").rglob("*/*.yaml") if file.parent.name not in ("base", "help", "sweep")]
     assert len(files) > 100
     for file in files:
         listed = recipes if file.parent.name == "experiment" else shown
         assert re.search(rf"\b{file.stem}\b", listed), file
     assert "glow_cifar10 " not in shown
+    assert "sweep:" not in shown
+    searches = run("experiments.sweep", "--help").out
+    assert all(re.search(rf"^{file.stem} +\S", searches, re.MULTILINE) for file in (ROOT / "conf/sweep").iterdir())
     assert re.search(r"^glow_cifar10 +Glow on CIFAR-10: Kingma & Dhariwal 2018", recipes, re.MULTILINE)
+
+
+def test_a_search_is_another_program(run: Run) -> None:
+    assert run("train", "sweep=glow").mistake.startswith("sweep= is of python experiments/sweep.py, which searches")
 
 
 def test_help_on_a_group_tells_of_the_users_own_options_too(run: Run, tmp_path: Path) -> None:

@@ -11,18 +11,19 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 
 _WIDTH = 110
-_RECIPES = "experiment"
+_RECIPES, _SEARCHES = "experiment", "sweep"
 
 
 def choices() -> str:
-    """Every config group with its options, wrapped, but for the recipes, which are too many.
+    """Every config group of training with its options, wrapped, but for the recipes, which are too many.
 
     Hydra is asked for them, so the user's own from --config-dir are there too. Nothing where no help is asked for: a
     composition resolves its texts each time it merges, and the lists take it most of a second.
     """
     if not {"--help", "-h"} & set(sys.argv):
         return ""
-    lines = [f"{group}: {', '.join(_options(group))}" for group in sorted(_groups()) if group != _RECIPES]
+    groups = sorted(set(_groups()) - {_RECIPES, _SEARCHES})
+    lines = [f"{group}: {', '.join(_options(group))}" for group in groups]
     lines.append(f"{_RECIPES}: {len(_options(_RECIPES))} recipes of papers, by the name <model>_<data>")
     return "\n".join(
         textwrap.fill(line, _WIDTH, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False)

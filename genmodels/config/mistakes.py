@@ -174,6 +174,8 @@ def _unknown_override(key: str, config_name: str, arguments: Sequence[str]) -> s
     """Name the nearest key to the right of the part of `key` that exists."""
     from genmodels.config.nodes import unknown_key  # torch's classes are among what it knows: it takes its time
 
+    if key == "sweep":
+        return f"sweep= is of {command('sweep')}, which searches; {command('train')} -m runs every combination"
     if "/" in key and key in group_names():
         return _no_such_part(key)
     choices = _group_choices(arguments) if config_name in _OF_RUNS else []  # the others have no groups

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from optuna.trial import TrialState
 
+from genmodels import plugins
 from genmodels.commands import typeable
 from genmodels.config.checks import check
 from genmodels.config.compose import compose
@@ -106,6 +107,7 @@ def _begin(
         raise UserError("seeds= is for the command that a search ends with: a trial is one run, seed=...")
     found = read_space(space, [o.key_or_group for o in parsed(overrides)])
     config = compose(overrides)
+    plugins.allow(config["plugins"])
     _check_ends(overrides, found)
     limits = None if pruning is None else Pruning(**pruning)
     selection = try_out(config).module.selection

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from genmodels import plugins
 from genmodels.commands import command, typeable
+from genmodels.config.checks import check
 from genmodels.config.devices import started_by_a_launcher
 from genmodels.config.overrides import parsed
 from genmodels.config.resuming import resumed_config
@@ -44,8 +46,12 @@ def train_seeds(config: dict[str, Any], run_dir: str | Path, overrides: Sequence
         count = config["seeds"] if any(o.key_or_group == "seeds" for o in parsed(overrides)) else saved["seeds"]
         run_dir = Path(str(config["resume"])).expanduser()
         config = resumed_config(saved, typed) | {"plugins": config.get("plugins"), "seeds": count}
+    plugins.allow(config.get("plugins"))
+    check(config)
     try_out({**config, "seeds": 1})
     folder = RunFolder(run_dir)
+    if saved is None:
+        folder.require_new()
     with held(folder.path), _recorded(folder, config, overrides):
         return _train_all(folder, config, typed, is_resumed=saved is not None)
 
@@ -106,7 +112,8 @@ def _train_one(run: RunFolder, config: dict[str, Any], typed: Sequence[str], is_
         return train({**config, "resume": str(run.path)}, run.path, typed)
     if is_resumed and run.path.exists():
         shutil.rmtree(run.path)  # cut off before its first checkpoint
-    return train(config, run.path, [*typed, f"seed={config['seed']}"])
+    others = [override for override in typed if not override.startswith("seed=")]
+    return train(config, run.path, [*others, f"seed={config['seed']}"])
 
 
 def _seeds(config: Mapping[str, Any]) -> list[int]:

@@ -82,7 +82,7 @@ def _of_sweep(override: Override, value: Any) -> BaseDistribution:
     if isinstance(value, ChoiceSweep):
         return CategoricalDistribution(list(override.sweep_string_iterator()))
     log = "log" in getattr(value, "tags", ())
-    kind: type[Any]
+    kind: Any
     if isinstance(value, IntervalSweep):
         kind = IntDistribution if isinstance(value.start, int) else FloatDistribution
         return kind(value.start, value.end, log=log)

@@ -66,6 +66,7 @@ def test_seeds_end_in_one_figure_that_compare_shows(run: Run, tmp_path: Path) ->
     assert (entry["seeds"], entry["num_examples"]) == ([4, 5], 50)
     told = f"{entry['mean']:.4f} ± {entry['standard_error']:.4f}, deviation {entry['deviation']:.4f} over 2 seeds"
     assert f"{KEY} {told} bits/dim (bound, 50 examples)\nseeds     many\n" in done.out
+    assert "many holds a run already" in run("train", *TINY, "seeds=2", "hydra.run.dir=many").mistake
     assert run("train", *TINY, "seed=4", "hydra.run.dir=one").code == 0
     assert RunFolder("one").read_metrics()[KEY]["mean"] == means[0]
     shown = run("compare", "runs=[many,one]").out
