@@ -256,7 +256,8 @@ def test_help_lists_every_choice_in_lines_that_fit_and_the_recipes_when_asked(ru
         listed = recipes if file.parent.name == "experiment" else shown
         assert re.search(rf"\b{file.stem}\b", listed), file
     assert "glow_cifar10 " not in shown
-    assert "\n  sweep: " not in shown
+    assert not re.search(r"^ *sweep: ", shown, re.MULTILINE)
+    assert re.search(r"^ *trainer: ", shown, re.MULTILINE)
     searches = run("experiments.sweep", "--help").out
     assert all(re.search(rf"^{file.stem} +\S", searches, re.MULTILINE) for file in (ROOT / "conf/sweep").iterdir())
     assert re.search(r"^glow_cifar10 +Glow on CIFAR-10: Kingma & Dhariwal 2018", recipes, re.MULTILINE)

@@ -20,7 +20,7 @@ def choices() -> str:
     Hydra is asked for them, so the user's own from --config-dir are there too. Nothing where no help is asked for: a
     composition resolves its texts each time it merges, and the lists take it most of a second.
     """
-    if not {"--help", "-h"} & set(sys.argv):
+    if not _is_help():
         return ""
     groups = sorted(set(_groups()) - {_RECIPES, _SEARCHES})
     lines = [f"{group}: {', '.join(_options(group))}" for group in groups]
@@ -32,7 +32,9 @@ def choices() -> str:
 
 
 def options(group: str) -> str:
-    """Every option of a group with the first sentence of what its file says about it."""
+    """Every option of a group with the first sentence of what its file says about it; nothing as `choices` says."""
+    if not _is_help():
+        return ""
     if group not in set(_groups()):
         return f"there is no group {group}: the groups are {', '.join(sorted(_groups()))}"
     said = {option: _first_sentence(group, option) for option in _options(group)}
@@ -41,6 +43,10 @@ def options(group: str) -> str:
         textwrap.fill(f"{option:<{indent - 2}}  {text}", _WIDTH, subsequent_indent=" " * indent).rstrip()
         for option, text in said.items()
     )
+
+
+def _is_help() -> bool:
+    return bool({"--help", "-h"} & set(sys.argv))
 
 
 def _groups(parent: str = "") -> Iterator[str]:

@@ -161,14 +161,14 @@ def _killed_in(number: int, work: Callable[[], object]) -> None:
 
 
 def test_a_killed_worker_s_trial_is_gone_on_with() -> None:
-    longer = ("trainer.max_steps=400", "trainer.val_check_interval=20")
+    longer = ("trainer.max_steps=200", "trainer.val_check_interval=20")
     _killed_in(0, lambda: look(1, RATES, *longer))
     study = Study(Path("outputs/studies/s"))
     assert [trial.state for trial in study.trials()] == [TrialState.RUNNING]
     rate = study.trials()[0].params["optimizer.lr"]
     (row,) = look(1, RATES, *longer)
     assert (row["trial"], row["status"], row["values"]) == (0, "finished", {"optimizer.lr": rate})
-    assert steps(0) == list(range(20, 401, 20)), "each validation once"
+    assert steps(0) == list(range(20, 201, 20)), "each validation once"
     assert len(RunFolder("outputs/studies/s/0").read_record()["earlier"]) == 1
     train(compose([*TINY, *longer, f"optimizer.lr={rate}"]), "straight")
     straight = read_series(Path("straight/metrics.csv"))["val/bits_per_dim"][1]
@@ -201,7 +201,7 @@ def test_a_run_that_was_done_when_its_worker_was_killed_is_not_trained_again() -
 
 
 def test_two_workers_share_the_trials() -> None:
-    workers = [forked(lambda: look(4, RATES, "trainer.max_steps=100", "trainer.val_check_interval=20")) for _ in "ab"]
+    workers = [forked(lambda: look(4, RATES, "trainer.max_steps=60", "trainer.val_check_interval=20")) for _ in "ab"]
     assert [os.waitpid(worker, 0)[1] for worker in workers] == [0, 0]
     study = Study(Path("outputs/studies/s"))
     assert [trial.state for trial in study.trials()] == [TrialState.COMPLETE] * 4
