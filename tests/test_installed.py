@@ -66,7 +66,7 @@ def test_several_processes_and_the_users_own_choices(shell: Shell, tmp_path: Pat
 
 
 def test_help_speaks_of_the_program_at_hand(shell: Shell) -> None:
-    for door in ("train", "evaluate", "sample", "compare"):
+    for door in ("train", "evaluate", "sample", "compare", "sweep"):
         assert f"  genmodels-{door} " in shell(f"genmodels-{door}", "--help")
         assert f"  python -m genmodels {door} " in shell("python", "-m", "genmodels", door, "--help")
 

@@ -1,13 +1,15 @@
 """Sweeps: folders that say what varies, and a table of every trial however it ended."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Done, run_program
+from command_line import ROOT, Done, run_program
 
 from genmodels.errors import Interrupted
 from genmodels.evaluation.metrics import Figure
@@ -106,3 +108,17 @@ def test_the_folder_of_a_trial_is_safe_and_short() -> None:
     assert trial_folder(12, "model.sizes-[1,2]") == "12_model.sizes--1-2"
     assert trial_folder(3, "") == "3"
     assert len(trial_folder(1, "x" * 1000)) == 100
+
+
+@pytest.mark.slow
+def test_trials_run_at_the_same_time_under_joblib(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    program = [sys.executable, str(ROOT / "train.py"), "-m", *launcher, *TINY, "seed=3,4"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    assert [trial["status"] for trial in json.loads((folder / "sweep.json").read_text())] == ["finished"] * 2
+    records = [json.loads((folder / name / "run.json").read_text()) for name in ("0_seed-3", "1_seed-4")]
+    assert records[0]["pid"] != records[1]["pid"]
+    assert "seeds 3, 4\n  test/bits_per_dim K=1 " in done.stdout
