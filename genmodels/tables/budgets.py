@@ -24,8 +24,8 @@ _VALIDATIONS = 4
 _BESIDE = ("samples", "kl_units", "curves", "invertibility", "early_stopping")
 
 RULE = """
-The budgets `smoke`, `laptop` and `gpu_hour` are seconds of training, the same for every cell, and not steps: a few steps
-of the cell's own model are timed once, and the run gets as many steps as the seconds hold, at most the recipe's own
+The budgets `smoke`, `laptop` and `gpu_hour` are seconds of training, the same for every cell, and not steps: a few
+steps of the cell's own model are timed once, and the run gets as many steps as the seconds hold, at most the recipe's own
 (where there is a recipe, and not only a model and data).
 Everything in the recipe that is a length ({lengths}) is multiplied by the same ratio, steps / the recipe's steps; an
 exponential decay keeps its total; half of an average of weights is always younger than a twentieth of the run; there
@@ -72,12 +72,10 @@ class Budget:
             return f"`{self.name}`: the recipe as it stands."
         each = "a row, divided among its cells" if self.shared else "a cell"
         kind = "CPU seconds" if self.clock == "cpu" else "seconds beside a GPU"
-        size = (
-            f", batches of at most {self.image_batch} images or {self.vector_batch} vectors" if self.image_batch else ""
-        )
+        batches = f", in batches of at most {self.image_batch} images or {self.vector_batch} vectors"
         return (
-            f"`{self.name}`: {self.seconds:g} {kind} of training {each}{size}; at most {self.examples:,} test examples, "
-            f"K = {self.importance_samples}, {self.samples:,} samples."
+            f"`{self.name}`: {self.seconds:g} {kind} of training {each}{batches if self.image_batch else ''}; "
+            f"at most {self.examples:,} test examples, K = {self.importance_samples}, {self.samples:,} samples."
         )
 
 

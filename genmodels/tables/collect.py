@@ -109,7 +109,7 @@ def run_of(folder: RunFolder, shown: Sequence[Shown], root: Path) -> dict[str, A
 
 
 def figure_in(metrics: Mapping[str, Mapping[str, Any]], shown: Shown) -> dict[str, Any] | None:
-    """The entry of metrics.json that a table's figure is, with the largest K, in the figure's unit; None if there is none."""
+    """The entry of metrics.json that a table's figure is, of the largest K, in the figure's unit; None without one."""
     entries = [entry for entry in metrics.values() if _is(entry, shown)]
     if not entries:
         return None

@@ -112,7 +112,7 @@ class Table:
 
 def slug(title: str) -> str:
     """The name of a row: "PixelCNN++" is pixelcnnpp, "MAF (5)" maf_5."""
-    return re.sub(r"[^a-z0-9]+", "_", title.lower().replace("+", "p").replace("α", "a")).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", title.lower().replace("+", "p")).strip("_")
 
 
 def tables_in(folder: Path) -> dict[str, str]:

@@ -92,7 +92,7 @@ def prepare(job: Job, metrics: tuple[str, ...]) -> dict[str, Any]:
     assert job.cell.source is not None
     chosen = overrides_of(job.cell.source, job.seed, job.budget)
     config = compose(chosen)
-    plan = {
+    plan: dict[str, Any] = {
         "overrides": [*chosen, *settings(config, job.budget, metrics)],
         "seconds": job.seconds,
         "clock": job.budget.clock,
@@ -143,7 +143,7 @@ def fingerprint(what: Any) -> str:
 
 
 def state(folder: RunFolder, plan: Mapping[str, Any]) -> str:
-    """finished, failed, interrupted or new; a process that was killed leaves "interrupted" where it has a checkpoint."""
+    """finished, failed, interrupted or new: a run that was killed is interrupted where it has a checkpoint."""
     status = folder.read_record().get("status")
     if status == "finished":
         return "finished"

@@ -93,9 +93,8 @@ def _duration(seconds: float) -> str:
 def _failure(job: Job) -> list[str]:
     if state(job.folder, CellFile(job.folder.path).read()) == "finished":
         return []
-    return [
-        f"{job.label} is not finished: {printable(reason(job.folder.path))}; its log: {typeable(log_of(job.folder.path))}"
-    ]
+    path = job.folder.path
+    return [f"{job.label} is not finished: {printable(reason(path))}; its log: {typeable(log_of(path))}"]
 
 
 def log_of(folder: Path) -> Path:

@@ -81,6 +81,7 @@ def time_steps(config: dict[str, Any], seconds: float, clock: Literal["cpu", "wa
         "max_steps": -1,
         "max_epochs": -1,
         "limit_val_batches": 0,
+        "check_val_every_n_epoch": 1,
         "enable_checkpointing": False,
     }
     logger = config["logger"] | {"mode": "disabled", "csv": False}
