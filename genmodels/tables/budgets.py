@@ -25,8 +25,8 @@ _BESIDE = ("samples", "kl_units", "curves", "invertibility", "early_stopping")
 
 RULE = """
 The budgets `smoke`, `laptop` and `gpu_hour` are seconds of training, the same for every cell, and not steps: a few
-steps of the cell's own model are timed once, and the run gets as many steps as the seconds hold, at most the recipe's own
-(where there is a recipe, and not only a model and data).
+steps of the cell's own model are timed once, and the run gets as many steps as the seconds hold, at most the recipe's
+own (where there is a recipe, and not only a model and data).
 Everything in the recipe that is a length ({lengths}) is multiplied by the same ratio, steps / the recipe's steps; an
 exponential decay keeps its total; half of an average of weights is always younger than a twentieth of the run; there
 are {validations} validations, evenly spread, and no early stopping; the weights that validated best count, as ever.

@@ -5,6 +5,7 @@ Its plan lies in the folder (cell.json). A cell that was interrupted goes on wit
 
 import os
 import shutil
+import signal
 import sys
 import traceback
 from dataclasses import asdict
@@ -68,6 +69,7 @@ def _clear(path: Path) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell began the table in its background
     path, location = Path(sys.argv[1]), sys.argv[2:]
     try:
         run(path, location)
