@@ -171,7 +171,8 @@ def _made(kind: type[Any], node: Any, path: str) -> Any:
     """An object of a dataclass from its mapping; what is a mapping for Published becomes one."""
     if not isinstance(node, Mapping):
         raise UserError(f"{path} must be a mapping, got {node!r}")
-    raise_all(argument_errors(kind, node, path))
+    file, _, key = path.partition(": ")
+    raise_all([f"{file}: {told}" for told in argument_errors(kind, node, key)])
     made = dict(node)
     if made.get("published") is not None:
         made["published"] = Published(**made["published"])

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genmodels.config.compose import CONFIG_DIR, choices_of, compose
+import genmodels
+from genmodels.config.compose import CONFIG_DIR, choices_of
+from genmodels.errors import UserError
 from genmodels.runs.folder import RunFolder, read_json, write_json
 from genmodels.tables.budgets import Budget, settings
 from genmodels.tables.definition import Cell, Source, Table
@@ -88,10 +90,16 @@ def prepare(job: Job, metrics: tuple[str, ...]) -> dict[str, Any]:
     """Write the job's plan into its folder, unless the one there is the same; a run of another plan is moved aside.
 
     Returns: the plan, the config's data node in it under "data".
+
+    Raises:
+        UserError: the row, the column or the cell has overrides that do not go together.
     """
     assert job.cell.source is not None
     chosen = overrides_of(job.cell.source, job.seed, job.budget)
-    config = compose(chosen)
+    try:
+        config = genmodels.compose(chosen)
+    except UserError as error:
+        raise UserError(f"{job.label}: {error}") from error
     plan: dict[str, Any] = {
         "overrides": [*chosen, *settings(config, job.budget, metrics)],
         "seconds": job.seconds,

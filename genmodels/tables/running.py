@@ -117,26 +117,25 @@ def run_cell(folder: str, *location: str) -> None:
     """
     path, before = Path(folder), resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {"OMP_NUM_THREADS": "1", **os.environ}  # several on a busy machine cost more than they give
-    code = -1
+    command = [sys.executable, "-m", "genmodels.tables.cell", folder, *location]
+    with log_of(path).open("a") as log:
+        process = subprocess.Popen(command, env=environment, start_new_session=True, stdout=log, stderr=log)
     try:
-        with log_of(path).open("a") as log:
-            command = [sys.executable, "-m", "genmodels.tables.cell", folder, *location]
-            code = _waited_for(command, environment, stdout=log, stderr=subprocess.STDOUT)
+        _wait_for(process)
     finally:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         file = CellFile(path)
         parts = file.read().get("parts") or []
-        file.update(parts=[*parts, {"cpu_seconds": round(spent, 1), "exit": code}])
-    if code == 130:
+        file.update(parts=[*parts, {"cpu_seconds": round(spent, 1), "exit": process.returncode}])
+    if process.returncode == 130:
         raise Interrupted("interrupted")
 
 
-def _waited_for(command: Sequence[str], environment: dict[str, str], **streams: Any) -> int:
-    """The exit code of a process in a group of its own, to which an interruption is passed on, once."""
-    process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
+def _wait_for(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process with a group of its own, to which an interruption is passed on, once."""
     try:
-        return process.wait()
+        process.wait()
     except (Interrupted, KeyboardInterrupt):
         os.killpg(process.pid, signal.SIGINT)
         process.wait()
@@ -157,7 +156,7 @@ def _launch(jobs: Sequence[Job], asked: Asked, location: Sequence[str]) -> None:
     ]
     command += [f"location=[{','.join(location)}]", f"hydra.sweep.dir={folder.absolute() / 'launched'}", *asked.hydra]
     print(f"{len(jobs)} runs through the launcher {asked.launcher}", flush=True)
-    _waited_for(command, dict(os.environ))
+    _wait_for(subprocess.Popen(command, start_new_session=True))
 
 
 class _DataAtHand:
