@@ -10,7 +10,7 @@ _LEGEND = {
     "second_hand": "†: read in somebody's transcription, not in the paper",
     "recalled": "‡: recalled, unconfirmed",
 }
-_SHORT = {"absent": "", "finished": "no such figure"}
+_SHORT = {"absent": "", "finished": "-"}  # a finished run that has no such figure
 
 
 def in_markdown(found: Mapping[str, Any]) -> str:
@@ -19,7 +19,7 @@ def in_markdown(found: Mapping[str, Any]) -> str:
     Args:
         found: of `collect`.
     """
-    lines = [f"# {found['title']}", "", *_table(found), "", *_legend(found)]
+    lines = [f"# {found['title']}", "", *_table(found), *_left_out(found), *_legend(found)]
     if found["note"]:
         lines += ["", found["note"]]
     lines += ["", f"Budget {found['budget_in_words']} {rule()}", *_runs(found), *_reasons(found), *_sources(found)]
@@ -53,13 +53,19 @@ def _table(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def columns_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The figures of each column of runs; published ones where there are any."""
+    """The figures of each column of runs; published ones where there are any.
+
+    Once something has been measured, without those of which nothing is.
+    """
+    is_new = not any(cell["runs"] for cell in found["cells"])
     for column, title in found["columns"].items():
         cells = [cell for cell in found["cells"] if cell["column"] == column]
         for figure in found["figures"]:
             several = len(found["figures"]) > 1 or not column
             head = " ".join([*([title] if column else []), *([figure["title"]] if several else [])])
             kinds = ["published"] if any(published_value(cell, figure) is not None for cell in cells) else []
+            if not (is_new or kinds or any(figure["title"] in cell["figures"] for cell in cells)):
+                continue
             kinds += ["published protocol"] if found["protocol"] and kinds else []
             kinds += ["measured", *(["measured protocol"] if found["protocol"] else [])]
             yield {"column": column, "figure": figure, "head": head, "kinds": kinds}
@@ -94,6 +100,12 @@ def measured_text(cell: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
     return f"{shown} ({cell['budget']}{seeds})"
 
 
+def _left_out(found: Mapping[str, Any]) -> list[str]:
+    there = {column["column"] for column in columns_of(found)}
+    names = [title for column, title in found["columns"].items() if column not in there]
+    return ["", f"Not run: {', '.join(names)}."] if names else []
+
+
 def _protocol(cell: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
     entries = [entry for run in cell["runs"] if (entry := run["figures"].get(figure["title"]))]
     if not entries:
@@ -114,31 +126,20 @@ def _legend(found: Mapping[str, Any]) -> list[str]:
     if figures:
         seeds = any(figure["over"] != "examples" for figure in figures)
         told.append(f"±: one standard error over {'seeds' if seeds else 'test examples, of one run each'}")
-    return [". ".join(told) + "."] if told else []
+    return ["", ". ".join(told) + "."] if told else []
 
 
 def _runs(found: Mapping[str, Any]) -> list[str]:
     runs = [(cell, run) for cell in found["cells"] for run in cell["runs"]]
     if not runs:
         return ["", "No run is finished."]
-    heads = (
-        "row",
-        "column",
-        "run of",
-        "parameters",
-        "steps",
-        "images",
-        "minutes",
-        "K",
-        "weights",
-        "scored on",
-        "commit",
-    )
+    heads = ["row", "column", "run of", "parameters", "steps", "examples seen", "minutes"]
+    heads += ["figure", "K", "weights", "of", "commit"]
     lines = ["", "## Runs", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    total = 0.0
+    total = {"cpu_hours": 0.0, "gpu_hours": 0.0}
     for cell, run in runs:
         clock = "gpu_hours" if "gpu_hours" in run else "cpu_hours"
-        total += run[clock] * 60
+        total[clock] += run[clock] * 60
         first: Mapping[str, Any] = next(iter(run["figures"].values()), {})
         commit = f"{(run['git']['commit'] or '?')[:8]}{' + changes' if run['git']['dirty'] else ''}"
         seed = f", seed {run['seed']}" if run["seed"] else ""
@@ -150,13 +151,15 @@ def _runs(found: Mapping[str, Any]) -> list[str]:
             f"{run['steps']:,}",
             f"{run['images_seen']:,}",
             f"{run[clock] * 60:.1f} {clock[:3].upper()}",
+            str(first.get("name") or ""),
             str(first.get("importance_samples") or ""),
             f"{first['weights']}, step {first['weights_of_step']:,}" if first else "",
             f"{first['num_examples']:,}" if first else "",
             commit,
         ]
         lines.append(f"| {' | '.join(texts)} |")
-    return [*lines, "", f"{len(runs)} runs, {total:.1f} minutes; start, timing, validation and test included."]
+    sums = " and ".join(f"{minutes:.1f} {clock[:3].upper()} minutes" for clock, minutes in total.items() if minutes)
+    return [*lines, "", f"{len(runs)} runs, {sums}. CPU time has start, timing, validation and test in it."]
 
 
 def _reasons(found: Mapping[str, Any]) -> list[str]:
