@@ -145,7 +145,7 @@ def _wait_for(process: subprocess.Popen[bytes]) -> None:
 def _launch(jobs: Sequence[Job], asked: Asked, location: Sequence[str]) -> None:
     """All jobs as one sweep of Hydra's, which calls `run_cell` wherever its launcher says."""
     folder = jobs[0].folder.path.parent
-    cells = ",".join(f"'{job.folder.path.absolute()}'" for job in jobs)
+    cells = ",".join(_quoted(job.folder.path.absolute()) for job in jobs)
     command = [
         sys.executable,
         "-m",
@@ -154,9 +154,24 @@ def _launch(jobs: Sequence[Job], asked: Asked, location: Sequence[str]) -> None:
         f"hydra/launcher={asked.launcher}",
         f"cell={cells}",
     ]
-    command += [f"location=[{','.join(location)}]", f"hydra.sweep.dir={folder.absolute() / 'launched'}", *asked.hydra]
+    command += [
+        f"location=[{','.join(map(_quoted, location))}]",
+        f"hydra.sweep.dir={folder.absolute() / 'launched'}",
+        *asked.hydra,
+    ]
     print(f"{len(jobs)} runs through the launcher {asked.launcher}", flush=True)
-    _wait_for(subprocess.Popen(command, start_new_session=True))
+    process = subprocess.Popen(command, start_new_session=True)
+    _wait_for(process)
+    if process.returncode:
+        raise UserError(
+            f"launcher={asked.launcher} has ended with code {process.returncode}: what it said stands above"
+        )
+
+
+def _quoted(text: object) -> str:
+    """As Hydra's grammar reads it back."""
+    escaped = str(text).replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 class _DataAtHand:
