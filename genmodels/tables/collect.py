@@ -101,7 +101,7 @@ def run_of(folder: RunFolder, shown: Sequence[Shown], root: Path) -> dict[str, A
         "recipe_steps": (plan.get("timing") or {}).get("recipe_steps"),
         "images_seen": batches_of(config, record["steps"]) * config["data"]["batch_size"],
         "gpu_hours" if on_gpu else "cpu_hours": round(hours, 5),
-        "training_seconds": record["wall_time_seconds"],
+        "training_wall_seconds": record["wall_time_seconds"],
         "threads": record["hardware"]["threads"],
         "parameters": record["parameters"],
         "figures": found,

@@ -146,26 +146,14 @@ def _launch(jobs: Sequence[Job], asked: Asked, location: Sequence[str]) -> None:
     """All jobs as one sweep of Hydra's, which calls `run_cell` wherever its launcher says."""
     folder = jobs[0].folder.path.parent
     cells = ",".join(_quoted(job.folder.path.absolute()) for job in jobs)
-    command = [
-        sys.executable,
-        "-m",
-        "genmodels.tables.launched",
-        "-m",
-        f"hydra/launcher={asked.launcher}",
-        f"cell={cells}",
-    ]
-    command += [
-        f"location=[{','.join(map(_quoted, location))}]",
-        f"hydra.sweep.dir={folder.absolute() / 'launched'}",
-        *asked.hydra,
-    ]
+    command = [sys.executable, "-m", "genmodels.tables.launched", "-m", f"hydra/launcher={asked.launcher}"]
+    command += [f"cell={cells}", f"location=[{','.join(map(_quoted, location))}]"]
+    command += [f"hydra.sweep.dir={_quoted(folder.absolute() / 'launched')}", *asked.hydra]
     print(f"{len(jobs)} runs through the launcher {asked.launcher}", flush=True)
     process = subprocess.Popen(command, start_new_session=True)
     _wait_for(process)
     if process.returncode:
-        raise UserError(
-            f"launcher={asked.launcher} has ended with code {process.returncode}: what it said stands above"
-        )
+        raise UserError(f"launcher={asked.launcher} has failed, with code {process.returncode}: it says above why")
 
 
 def _quoted(text: object) -> str:
