@@ -21,6 +21,8 @@ LENGTHS = (
 _LATEST_RAMP = 0.05  # of a run: half of an average of weights is younger
 _CHECKPOINTS = 10
 _VALIDATIONS = 4
+_SCORING = 0.25  # of the seconds of training, for validations and test together
+_FEWEST = 16  # examples that are scored however long they take
 _BESIDE = ("samples", "kl_units", "curves", "invertibility", "early_stopping")
 
 RULE = """
@@ -29,7 +31,8 @@ steps of the cell's own model are timed once, and the run gets as many steps as 
 own (where there is a recipe, and not only a model and data).
 Everything in the recipe that is a length ({lengths}) is multiplied by the same ratio, steps / the recipe's steps; an
 exponential decay keeps its total; half of an average of weights is always younger than a twentieth of the run; there
-are {validations} validations, evenly spread, and no early stopping; the weights that validated best count, as ever.
+are {validations} validations, evenly spread, and no early stopping; the weights that validated best count, as ever;
+where validations and test would take more than a quarter of the training's seconds, fewer examples are scored.
 `smoke` and `laptop` take a model's `<name>_small` where there is one, and small batches. Learning rates stay as the
 recipe has them. `paper` is the recipe as it stands.
 """
@@ -160,6 +163,23 @@ def lengths(config: Mapping[str, Any], steps: int, recipe_steps: float) -> list[
     if rate is not None:
         found.append(f"scheduler.rate={rate ** (1 / ratio)!r}")
     return found
+
+
+def scored(config: Mapping[str, Any], seconds: float, seconds_per_example: float) -> list[str]:
+    """Fewer validation and test examples where the budget's would take too long, as overrides of train.py.
+
+    Args:
+        config: of the cell.
+        seconds: of training.
+        seconds_per_example: in a validation; a test takes K times as long.
+    """
+    evaluation, batch = config["evaluation"], config["data"]["batch_size"]
+    passes = _VALIDATIONS + evaluation["importance_samples"]
+    fitting = int(_SCORING * seconds / (seconds_per_example * passes))
+    if evaluation["metrics"] or fitting >= evaluation["max_images"]:
+        return []
+    count = max(_FEWEST, fitting)
+    return [f"evaluation.max_images={count}", f"trainer.limit_val_batches={math.ceil(count / batch)}"]
 
 
 def batches_of(config: Mapping[str, Any], steps: int) -> int:

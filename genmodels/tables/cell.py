@@ -16,7 +16,7 @@ import genmodels
 from genmodels.config.mistakes import sentence_for
 from genmodels.errors import Interrupted
 from genmodels.runs.folder import RunFolder
-from genmodels.tables.budgets import lengths
+from genmodels.tables.budgets import lengths, scored
 from genmodels.tables.plan import CellFile
 
 _OURS = ("cell.json", "log.txt")
@@ -54,7 +54,9 @@ def _timed(plan: dict[str, Any], location: list[str]) -> dict[str, Any]:
     if plan["recipe"]["is_longest"]:
         steps = min(steps, round(timing.recipe_steps))
     print(f"{timing.seconds_per_step:.4f} {plan['clock']} seconds a step: {steps:,} steps", flush=True)
-    return {"timing": asdict(timing), "length": lengths(config, steps, timing.recipe_steps)}
+    length = lengths(config, steps, timing.recipe_steps)
+    length += scored(config, plan["seconds"], timing.seconds_per_example)
+    return {"timing": asdict(timing), "length": length}
 
 
 def _clear(path: Path) -> None:

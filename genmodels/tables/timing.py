@@ -14,7 +14,7 @@ from genmodels.training.position import module_of
 
 _FIRST = 2  # steps that are not timed: initialisation from data, and what libraries prepare at their first call
 _LEAST = 3  # steps that are
-_SHARE = 0.1  # of the training to come, that the timing takes once it has the least
+_SHARE, _MOST = 0.1, 5.0  # of the training to come, and seconds, that the timing takes once it has the least
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,17 @@ class Timing:
         seconds_per_step: of training.
         steps: that were timed.
         recipe_steps: of the recipe at its own batch.
+        seconds_per_example: of a validation.
     """
 
     seconds_per_step: float
     steps: int
     recipe_steps: float
+    seconds_per_example: float
 
 
 class Stopwatch(pl.Callback):
-    """Times steps until it has enough of them, and stops the fit.
+    """Times steps until it has enough of them, then the validation with which the fit ends.
 
     Args:
         clock: "cpu": seconds of this process on all cores; "wall" by the clock, what a GPU has still to do included.
@@ -44,6 +46,7 @@ class Stopwatch(pl.Callback):
         self._clock, self._enough = clock, enough
         self._begin: tuple[int, float] | None = None
         self.steps, self.seconds, self.batches = 0, 0.0, 0
+        self.validation_seconds = 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
         self.batches = int(trainer.num_training_batches)
@@ -55,6 +58,12 @@ class Stopwatch(pl.Callback):
         self.steps, self.seconds = steps - self._begin[0], now - self._begin[1]
         if self.steps >= _LEAST and self.seconds >= self._enough:
             trainer.should_stop = True
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.validation_seconds = -self._now()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.validation_seconds += self._now()
 
     def _now(self) -> float:
         if self._clock == "cpu":
@@ -80,17 +89,23 @@ def time_steps(config: dict[str, Any], seconds: float, clock: Literal["cpu", "wa
     trainer = config["trainer"] | {
         "max_steps": -1,
         "max_epochs": -1,
-        "limit_val_batches": 0,
-        "check_val_every_n_epoch": 1,
+        "limit_val_batches": 1,
+        "check_val_every_n_epoch": None,
+        "val_check_interval": 1_000_000_000,
         "enable_checkpointing": False,
     }
     logger = config["logger"] | {"mode": "disabled", "csv": False}
     probe = {**config, "trainer": trainer, "callbacks": {"ema": config["callbacks"].get("ema")}, "logger": logger}
-    parts, watch = build_parts(probe), Stopwatch(clock, _SHARE * seconds)
+    parts, watch = build_parts(probe), Stopwatch(clock, min(_MOST, _SHARE * seconds))
     with tempfile.TemporaryDirectory(prefix="genmodels-") as folder:
         fit(probe, folder, "timing", False, Parts(parts.module, parts.data, [*parts.callbacks, watch]))
     windows = watch.batches // (trainer.get("accumulate_grad_batches") or 1)
-    return Timing(watch.seconds / watch.steps, watch.steps, _recipe_steps(parts, windows, recipe))
+    return Timing(
+        seconds_per_step=watch.seconds / watch.steps,
+        steps=watch.steps,
+        recipe_steps=_recipe_steps(parts, windows, recipe),
+        seconds_per_example=watch.validation_seconds / parts.data.batch_size,
+    )
 
 
 def _recipe_steps(parts: Parts, windows: int, recipe: dict[str, Any]) -> float:

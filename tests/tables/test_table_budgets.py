@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from genmodels.config.compose import compose
-from genmodels.tables.budgets import BUDGETS, LENGTHS, lengths, rule, settings
+from genmodels.tables.budgets import BUDGETS, LENGTHS, lengths, rule, scored, settings
 from genmodels.tables.definition import Source
 from genmodels.tables.plan import overrides_of
 from genmodels.tables.timing import time_steps
@@ -79,6 +79,20 @@ def test_what_a_budget_sets() -> None:
     assert settings(recipe, BUDGETS["paper"], ()) == []
 
 
+def test_what_is_slow_to_score_is_scored_on_fewer_examples() -> None:
+    config = {
+        "data": {"batch_size": 32},
+        "evaluation": {"importance_samples": 1, "max_images": 128, "metrics": None},
+    }
+    assert scored(config, 20, 0.001) == []
+    # a quarter of 20 seconds, for 5 passes of 0.02 seconds each
+    assert scored(config, 20, 0.02) == ["evaluation.max_images=50", "trainer.limit_val_batches=2"]
+    assert scored(config, 20, 9.0) == ["evaluation.max_images=16", "trainer.limit_val_batches=1"]
+    many = {**config, "evaluation": config["evaluation"] | {"importance_samples": 16}}
+    assert scored(many, 20, 0.005) == ["evaluation.max_images=50", "trainer.limit_val_batches=2"]
+    assert scored({**config, "evaluation": config["evaluation"] | {"metrics": ["fid"]}}, 20, 9.0) == []
+
+
 def test_seconds_are_a_rows_or_a_cells() -> None:
     assert BUDGETS["laptop"].training_seconds(3) == 200
     assert SMOKE.training_seconds(3) == 20
@@ -91,6 +105,7 @@ def test_timing_counts_steps_and_knows_the_recipes_own() -> None:
     timing = time_steps(config, 1.0, "cpu", recipe)
     assert timing.recipe_steps == 30 * (1297 // 32) / 2
     assert timing.steps >= 3
+    assert 0 < timing.seconds_per_example < 0.01
     assert 0.09 < timing.steps * timing.seconds_per_step < 1.0  # a tenth of the seconds, and the step that ended it
     capped = time_steps(config, 0.01, "cpu", {**recipe, "max_steps": 7})
     assert capped.recipe_steps == 7
