@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-DOORS = ("train", "evaluate", "sample", "compare")
+DOORS = ("train", "evaluate", "sample", "compare", "export")
 
 
 def command(door: str) -> str:

@@ -27,6 +27,7 @@ from genmodels.runs.fit import Parts, build_parts, fit, loggers_of
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.launch import launch
 from genmodels.runs.lock import held
+from genmodels.runs.model_size import held_to_checkpoint
 from genmodels.runs.provenance import provenance
 from genmodels.runs.signals import ending_in_order
 from genmodels.runs.start_table import print_start_table, start_table
@@ -112,7 +113,7 @@ def train_from(start: Start) -> float | None:
 def _train(start: Start, is_leader: bool) -> float | None:
     folder, config = start.folder, start.config
     check(config)
-    parts = _try_out(config)
+    parts = _try_out(config, folder.last if start.resume else None)
     # What the model has chosen is part of the run: another version may choose otherwise.
     config = {**config, "model": {**config["model"], **parts.module.model.chosen}}
     folder.keep_inside(*folder.written)
@@ -166,9 +167,10 @@ def _check_resumable(folder: RunFolder, saved: dict[str, Any], config: dict[str,
         )
 
 
-def _try_out(config: dict[str, Any]) -> Parts:
+def _try_out(config: dict[str, Any], checkpoint: Path | None) -> Parts:
     """Build everything, read the data and try a user's own model, so that mistakes show before there is a run."""
-    parts = build_parts(config)
+    with contextlib.nullcontext() if checkpoint is None else held_to_checkpoint(checkpoint):
+        parts = build_parts(config)
     chosen_metrics(config["evaluation"].get("metrics"), parts.module.model, parts.module.objective)
     if global_rank() == 0:
         parts.data.prepare_data()

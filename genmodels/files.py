@@ -11,6 +11,11 @@ from typing import BinaryIO
 from genmodels.commands import command
 from genmodels.errors import UserError
 
+_NO_ROOM = {
+    errno.ENOSPC: ("No space left on the disk", "Free some space"),
+    errno.EDQUOT: ("The disk quota is used up", "Free some space"),
+    errno.EFBIG: ("The largest size of a file is reached (ulimit -f)", "Raise it"),
+}
 PARTIAL = ".partial"  # ends the hidden name under which a file is written
 
 
@@ -19,7 +24,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file so that `path` is the old one or the whole new one at every moment; its folder is created.
 
     Raises:
-        UserError: the disk is full; the old file stays.
+        UserError: the disk is full, or the file larger than the system allows; the old file stays.
     """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
     try:
@@ -40,6 +45,22 @@ def cache_folder(name: str) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genmodels" / name
 
 
+def read_text(path: Path, most: int) -> str:
+    """The text of a file that somebody else may have written.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it has more than `most` bytes, is a pipe or a device, which may never end, or is no UTF-8.
+    """
+    if not path.is_file():
+        raise ValueError("it is not a file")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content.decode()
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text`, all of it or nothing; see `replacing`."""
     with replacing(path) as file:
@@ -55,22 +76,26 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def explaining_full_disk(path: Path) -> Iterator[None]:
-    """Turn "no space left" while the body writes `path` into a UserError; other errors pass."""
+    """Turn "no space left" while the body writes `path` into a UserError, and so a file beyond the allowed size.
+
+    Other errors pass.
+    """
     try:
         yield
     except Exception as error:
-        if not _is_full_disk(error):
+        number = _error_number(error)
+        if number not in _NO_ROOM:
             raise
+        what, remedy = _NO_ROOM[number]
         raise UserError(
-            f"No space left on the disk while writing {path}; what was there before is untouched. "
-            f"Free some space, then start again; a training run goes on with `{command('train')} resume=<run folder>`."
+            f"{what} while writing {path}; what was there before is untouched. "
+            f"{remedy}, then start again; a training run goes on with `{command('train')} resume=<run folder>`."
         ) from error
 
 
-def _is_full_disk(error: BaseException | None) -> bool:
+def _error_number(error: BaseException | None) -> int | None:
+    """The system's, of the first OSError among an error and those that it was raised over."""
     # torch.save raises a RuntimeError of its own while it handles the OSError.
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
+    while error is not None and not (isinstance(error, OSError) and error.errno in _NO_ROOM):
         error = error.__context__
-    return False
+    return None if error is None else error.errno

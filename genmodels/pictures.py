@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from genmodels.files import replacing
+from genmodels.picture_files import open_picture
 
 # A font list that another environment has left behind names files that are gone; some font there always is.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
@@ -89,7 +90,7 @@ def save_animation(pictures: Sequence[Path], path: str | Path) -> None:
 
 
 def _frame(picture: Path) -> Image.Image:
-    with Image.open(picture) as image:
+    with open_picture(picture) as image:
         frame = image.convert("L" if image.mode == "L" else "RGB")
     frame.thumbnail((_LARGEST_FRAME, _LARGEST_FRAME), Image.Resampling.BOX)
     return frame if frame.mode == "L" else frame.quantize(dither=Image.Dither.NONE)

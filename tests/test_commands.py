@@ -56,4 +56,4 @@ def test_help_needs_no_torch(arguments: tuple[str, ...], tmp_path: Path) -> None
 def test_the_module_names_its_doors() -> None:
     done = subprocess.run([sys.executable, "-m", "genmodels"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("usage: python -m genmodels train|evaluate|sample|compare ...")
+    assert done.stderr.startswith("usage: python -m genmodels train|evaluate|sample|compare|export ...")

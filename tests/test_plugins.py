@@ -171,6 +171,7 @@ def here(
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_a_users_package_trains_resumes_and_is_evaluated(user: User) -> None:
     done = user.trains(
         "plugins=[my_package]",

@@ -46,8 +46,16 @@ def test_method_and_guidance_reach_the_model(tarflow: Path, capsys: pytest.Captu
         ("glow", "guidance=2", "guidance=2 needs a model that can be drawn from with guidance"),
         ("glow", "truncation=2", "truncation=2 needs a model that can be drawn from with truncation"),
         ("tarflow", "truncation=2", "truncation=2 needs a model that can be drawn from with truncation"),
-        ("tarflow", "guidance=2 interpolate=true", "guidance=2 is of samples: leave it out"),
-        ("tarflow", "method=jacobi interpolate=true", "method=jacobi is of samples: leave it out"),
+        ("tarflow", "guidance=2 interpolate=true", "guidance=2 does nothing beside interpolate: leave one of them out"),
+        ("tarflow", "method=jacobi interpolate=true", "method=jacobi does nothing beside interpolate: "),
+        ("glow", "temperature=0.7 interpolate=true", "temperature=0.7 does nothing beside interpolate: "),
+        ("glow", "complete=top_half interpolate=true", "complete=top_half does nothing beside interpolate: "),
+        ("glow", "complete=top_half labels=3", "labels=3 does nothing beside complete: leave one of them out"),
+        ("glow", "complete=top_half truncation=0.5", "truncation=0.5 does nothing beside complete: "),
+        ("glow", "n=4 interpolate=true", "n=4 does not fill the rows of 8 that interpolate draws: take n=8"),
+        ("glow", "n=12 interpolate=true", "n=12 does not fill the rows of 8 that interpolate draws: take n=8 or 16"),
+        ("glow", "n=1000000000000000", "n=1000000000000000 does not fit into memory: so many of shape [1, 8, 8] take "),
+        ("glow", "n=1000000000000000 interpolate=true", "n=1000000000000000 does not fit into memory: "),
     ],
 )
 def test_a_choice_that_the_model_does_not_have_is_refused(

@@ -112,7 +112,7 @@ def test_truncation_out_of_place(sample: Sample, dcgan: Path, flow: Path) -> Non
     assert sample(run, "truncation=[1,0]").mistake == "truncation must be at least 0.001, got 0"
     assert sample(run, "truncation=[]").mistake.startswith("truncation=[] holds no value")
     for other in ("interpolate=true", "complete=top_half"):
-        assert sample(run, "truncation=1", other).mistake.startswith("truncation=1 is of samples: leave it out with")
+        assert sample(run, "truncation=1", other).mistake.startswith("truncation=1 does nothing beside ")
 
 
 def test_walks_lead_from_one_drawn_latent_to_another(sample: Sample, dcgan: Path) -> None:

@@ -45,7 +45,11 @@ class ActNorm(DataInitialized, Bijection):
     def log_det(self, x: Tensor) -> Tensor:
         """log|det dz/dx| for inputs like x, [B]."""
         positions = x[0, 0].numel()
-        return (positions * self.log_scale_factor * self.logs.sum()).expand(x.shape[0])
+        return (positions * self.log_scale_sum()).expand(x.shape[0])
+
+    def log_scale_sum(self) -> Tensor:
+        """sum_c 3 logs_c, a scalar: the log-determinant at one position."""
+        return self.log_scale_factor * self.logs.sum()
 
     def initialize_from(self, x: Tensor) -> None:
         """Set shift and scale so that every channel of x leaves with mean 0 and variance 1."""

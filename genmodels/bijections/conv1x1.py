@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.lu_matrix import LUMatrix
 from genmodels.networks.eval_cache import CachesInEval
+from genmodels.networks.full_precision import no_autocast
 
 
 class InvertibleConv1x1(LUMatrix, CachesInEval, Bijection):
@@ -18,7 +19,7 @@ class InvertibleConv1x1(LUMatrix, CachesInEval, Bijection):
     `slogdet`, O(C^3), as the official code does by default; `lu` keeps its factors, Equation (10) of the paper, see
     `LUMatrix`.
 
-    The inverse matrix is kept while parameters do not change (sampling inverts each layer once, not once a batch).
+    Matrices and log-determinants are kept in `eval()`: sampling inverts each layer once, not once a batch.
 
     Args:
         identity_noise: start at the identity plus normal noise of this deviation (Flow++'s official code: 0.001)
@@ -37,33 +38,39 @@ class InvertibleConv1x1(LUMatrix, CachesInEval, Bijection):
             self.weight = nn.Parameter(start)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return multiply_channels(self.matrix(), x), self.log_det(x)
+        matrix, log_det = self.cached(self.folded, self.weight)
+        return multiply_channels(matrix, x), at_every_pixel(log_det, x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return multiply_channels(self.inverse_matrix(), z), -self.log_det(z)
+        matrix, log_det = self.cached(self.folded_inverse, self.weight)
+        return multiply_channels(matrix, z), at_every_pixel(log_det, z)
 
     def matrix(self) -> Tensor:
         """W, [channels, channels]."""
         return self.product() if self.lu else self.weight
 
-    def log_det(self, x: Tensor) -> Tensor:
-        """log|det dz/dx| for inputs like x, [B]."""
-        log_det = self.log_det_of_product() if self.lu else torch.linalg.slogdet(self.weight).logabsdet
-        return (x.shape[2] * x.shape[3] * log_det).expand(x.shape[0])
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """W and log|det W|."""
+        return self.matrix(), self._log_det()
 
-    def inverse_matrix(self) -> Tensor:
-        """W^-1, [channels, channels]; kept in `eval()`."""
-        return self.cached(self._invert, self.weight)
-
-    def _invert(self) -> Tensor:
+    def folded_inverse(self) -> tuple[Tensor, Tensor]:
+        """W^-1 and log|det W^-1|."""
         if self.lu:
-            return self.inverse_of_product()
-        return torch.linalg.inv(self.weight.double()).to(self.weight.dtype)
+            return self.inverse_of_product(), -self._log_det()
+        return torch.linalg.inv(self.weight.double()).to(self.weight.dtype), -self._log_det()
+
+    def _log_det(self) -> Tensor:
+        return self.log_det_of_product() if self.lu else torch.linalg.slogdet(self.weight).logabsdet
+
+
+def at_every_pixel(log_det: Tensor, x: Tensor) -> Tensor:
+    """The log-determinant, [B], of what has `log_det`, a scalar, at each pixel of x [B, C, H, W]."""
+    return (x.shape[2] * x.shape[3] * log_det).expand(x.shape[0])
 
 
 def multiply_channels(matrix: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
     """matrix @ x + bias at every pixel, in x's precision also under autocast. Shapes: x [B, C, H, W]."""
-    with torch.autocast(x.device.type, enabled=False):
+    with no_autocast(x):
         # As a matrix product over channels-last pixels: half the time of a 1x1 convolution for few channels.
         bias = None if bias is None else bias.to(x.dtype)
         return F.linear(x.permute(0, 2, 3, 1), matrix.to(x.dtype), bias).permute(0, 3, 1, 2)

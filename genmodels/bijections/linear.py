@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.lu_matrix import LUMatrix
 from genmodels.networks.eval_cache import CachesInEval
+from genmodels.networks.full_precision import no_autocast
 
 
 class Linear(CachesInEval, Bijection):
     """z = W x + b, log|det| = log|det W|.
 
-    The inverse matrix is kept in `eval()`: sampling inverts each layer once, not once a batch.
+    W and its inverse are kept in `eval()`: sampling inverts each layer once, not once a batch.
 
     Shapes: x, z [B, features].
     """
@@ -28,10 +29,14 @@ class Linear(CachesInEval, Bijection):
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return F.linear(x, self.matrix(), self.bias), self._log_det().expand(x.shape[0])
+        with no_autocast(x):
+            matrix = self.cached(self.matrix, *self.parameters())
+            return F.linear(x, matrix, self.bias), self._log_det().expand(x.shape[0])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return F.linear(z - self.bias, self._inverse_matrix()), -self._log_det().expand(z.shape[0])
+        with no_autocast(z):
+            matrix = self.cached(self._invert, *self.parameters())
+            return F.linear(z - self.bias, matrix), -self._log_det().expand(z.shape[0])
 
     @abstractmethod
     def matrix(self) -> Tensor:
@@ -44,9 +49,6 @@ class Linear(CachesInEval, Bijection):
     @abstractmethod
     def _invert(self) -> Tensor:
         """W^-1, [features, features]."""
-
-    def _inverse_matrix(self) -> Tensor:
-        return self.cached(self._invert, *self.parameters())
 
 
 class Diagonal(Linear):
@@ -132,7 +134,8 @@ class QR(Linear):
         self.weight = nn.Parameter(torch.zeros(features, features))
 
     def matrix(self) -> Tensor:
-        return self._rotation() @ self._upper()
+        with no_autocast(self.weight):
+            return self._rotation() @ self._upper()
 
     def _log_det(self) -> Tensor:
         return self.weight.diagonal().sum()
@@ -142,8 +145,9 @@ class QR(Linear):
 
     def _rotation(self) -> Tensor:
         rotation = _identity(self.bias)
-        for v in self.vectors:
-            rotation = rotation - torch.outer(rotation @ v, v * (2.0 / v.dot(v)))
+        with no_autocast(rotation):
+            for v in self.vectors:
+                rotation = rotation - torch.outer(rotation @ v, v * (2.0 / v.dot(v)))
         return rotation
 
     def _upper(self) -> Tensor:

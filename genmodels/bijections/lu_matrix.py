@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from genmodels.networks.full_precision import no_autocast
+
 
 class LUMatrix(nn.Module):
     """A module whose `weight` stands for W = P L (U + diag(s)) (Kingma & Dhariwal 2018, Equation (10)).
@@ -26,7 +28,8 @@ class LUMatrix(nn.Module):
     def product(self) -> Tensor:
         """W."""
         lower, upper = self._factors()
-        return self.permutation @ lower @ upper
+        with no_autocast(self.weight):  # of the very matrix that the log-determinant is of
+            return self.permutation @ lower @ upper
 
     def log_det_of_product(self) -> Tensor:
         """log|det W|, a scalar."""

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,11 @@ _RECIPES = "experiment"
 def choices() -> str:
     """Every config group with its options, wrapped, but for the recipes, which are too many.
 
-    Hydra is asked for them, so the user's own from --config-dir are there too.
+    Hydra is asked for them, so the user's own from --config-dir are there too. Nothing where no help is asked for: a
+    composition resolves its texts each time it merges, and the lists take it most of a second.
     """
+    if not {"--help", "-h"} & set(sys.argv):
+        return ""
     lines = [f"{group}: {', '.join(_options(group))}" for group in sorted(_groups()) if group != _RECIPES]
     lines.append(f"{_RECIPES}: {len(_options(_RECIPES))} recipes of papers, by the name <model>_<data>")
     return "\n".join(

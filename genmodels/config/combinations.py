@@ -7,6 +7,7 @@ from genmodels.config.devices import process_count, started_by_a_launcher
 from genmodels.config.targets import is_node, place_of, resolve
 from genmodels.distributions.energies import ENERGIES
 from genmodels.errors import UserError
+from genmodels.precisions import precision_error
 
 if TYPE_CHECKING:
     from genmodels.data import DataModule
@@ -57,6 +58,8 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
     except UserError as error:
         yield str(error)
         return
+    if refusal := precision_error(config["trainer"].get("precision")):
+        yield refusal
     if config["trainer"].get("enable_checkpointing") is False:
         yield "trainer.enable_checkpointing=false does nothing here: callbacks.checkpoints=null keeps no checkpoints"
     nodes = config["trainer"].get("num_nodes") or 1
@@ -69,9 +72,18 @@ def combination_errors(config: Mapping[str, Any]) -> Iterator[str]:
             f"data.batch_size={batch} cannot be shared evenly by {processes} processes: "
             f"take a multiple of {processes}, such as {fitting}"
         )
+    if "levels" in config["data"]:
+        yield from _level_errors(config["model"], config["data"]["levels"])
     name, objective = config["data"].get("name"), config["objective"]["_target_"]
     if name in ENERGIES and objective.startswith("genmodels.") and not objective.endswith(".ReverseKL"):
         yield f"data.name={name} is a density to be fitted, not a set of examples: choose objective=reverse_kl"
+
+
+def _level_errors(model: Mapping[str, Any], levels: int | None) -> Iterator[str]:
+    """A sentence for each part of a model that counts other levels of a pixel than the data has."""
+    for name, part in model.items():
+        if is_node(part) and part["_target_"].startswith("genmodels.") and part.get("levels", levels) != levels:
+            yield f"model.{name}.levels is {part['levels']}, and data.levels is {levels}: leave model.{name}.levels out"
 
 
 def epoch_errors(trainer: Mapping[str, Any], batches: int) -> Iterator[str]:

@@ -27,6 +27,7 @@ from genmodels.errors import UserError, nearest, printable
 _OS_SENTENCES = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file grew beyond what the system allows (ulimit -f)",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.ENOTDIR: "a file is where a folder is needed",
@@ -137,13 +138,21 @@ def _omegaconf(error: OmegaConfBaseException) -> str:
 def _missing_option(error: MissingConfigException) -> str:
     if not error.missing_cfg_file:
         return _one_line(str(error))
-    group, _, option = error.missing_cfg_file.rpartition("/")
-    options = list(error.options or ())
+    group, option = _group_and_option(error.missing_cfg_file)
+    options = list(error.options or ()) or [file.stem for file in (CONFIG_DIR / group).glob("*.yaml")]
     if not options:
         return f"there is no {error.missing_cfg_file} among the configs"
-    close = nearest(option, options)
+    close = nearest(option.replace("/", "_"), options)
     suggestion = f"did you mean {group}={close}? " if close else ""
     return f"there is no {group}={option}: {suggestion}{group} is one of {', '.join(sorted(options))}"
+
+
+def _group_and_option(path: str) -> tuple[str, str]:
+    """The parts of "objective/penalty/r1", or of "experiment/glow/cifar10", in which the option has a slash in it."""
+    groups = group_names()
+    parts = path.split("/")
+    length = next((n for n in range(len(parts) - 1, 0, -1) if "/".join(parts[:n]) in groups), len(parts) - 1)
+    return "/".join(parts[:length]), "/".join(parts[length:])
 
 
 def _composition(error: Exception, config_name: str, arguments: Sequence[str]) -> str:

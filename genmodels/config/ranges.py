@@ -40,7 +40,9 @@ class Range:
         )
 
     def __str__(self) -> str:
-        if math.isfinite(self.high):
+        if math.isfinite(self.high) and not math.isfinite(self.low):
+            text = f"at most {self.high:.12g}"
+        elif math.isfinite(self.high):
             text = f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:.12g}{')' if self.high_open else ']'}"
         elif math.isfinite(self.low):
             text = f"{'above' if self.low_open else 'at least'} {self.low:g}"
@@ -59,6 +61,14 @@ BELOW_ONE = Range(low=0, high=1, high_open=True)
 SEED = Range(low=0, high=2**32 - 1)
 LIMIT = Range(low=1, also=(-1,), remark=" for no limit")
 BATCHES = Range(low=0, fraction=True)
+REPEATS = Range(low=1, high=1e6)  # of a computation each: more would not end
+PARTS = Range(high=10_000)  # built or run through one by one; the models know the fewest
+_PARTS = (
+    *("base_layers", "blocks", "context_blocks", "critic_layers", "critic_mapping_layers", "dense_blocks", "depth"),
+    *("evaluation_probes", "evaluation_terms", "exact_terms", "mapping_layers", "num_blocks", "num_couplings"),
+    *("num_flows", "num_halvings", "num_hidden", "num_layers", "num_maps", "num_orders", "num_reflections"),
+    *("num_resnets", "num_scales", "num_steps", "power_iterations", "probes", "terms"),
+)
 
 # By place and last name: "callbacks.decay" is callbacks.ema.decay. Where a name is not listed its place decides; models
 # know the ranges of their own sizes.
@@ -66,16 +76,18 @@ RANGES = {
     "seed": SEED,
     "n": COUNT,
     "temperature": FROM_ZERO,
-    "importance_samples": COUNT,
-    "annealing_steps": COUNT,
+    "importance_samples": REPEATS,
+    "annealing_steps": REPEATS,
     "num_samples": COUNT,
     "max_images": COUNT,
     "batch_size": COUNT,
     "labels": FROM_ZERO,
     "evaluation": COUNT,
+    "evaluation.importance_samples": REPEATS,
     "model.shape": COUNT,
     "model.num_latents": COUNT,
     "model.levels": Range(low=2),
+    **{f"model.{name}": PARTS for name in _PARTS},
     "model.num_classes": FROM_ZERO,
     "objective": FROM_ZERO,
     "data": FROM_ZERO,
@@ -89,6 +101,8 @@ RANGES = {
     "data.size": COUNT,
     "data.channels": COUNT,
     "data.seed": SEED,
+    "data.split_seed": SEED,
+    "data.num_workers": Range(low=0, high=1024),  # processes
     "optimizer": FROM_ZERO,
     "optimizer.lr": POSITIVE,
     "optimizer.eps": POSITIVE,
@@ -122,7 +136,7 @@ RANGES = {
     "callbacks.every": COUNT,
     "callbacks.every_n_steps": COUNT,
     "callbacks.max_consecutive_skips": COUNT,
-    "callbacks.n": COUNT,
+    "callbacks.n": Range(low=1, high=100_000),  # of a picture, or held at once
     "callbacks.seed": SEED,
     "callbacks.stopping_threshold": FINITE,
     "callbacks.divergence_threshold": FINITE,

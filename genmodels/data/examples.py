@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genmodels.data.colours import UNREADABLE, why
 from genmodels.errors import UserError
+from genmodels.picture_files import open_picture
 from genmodels.randomness import generator_for
 
 Batch = tuple[Tensor, Tensor | None]
@@ -105,7 +106,7 @@ class ImageFiles:
 
     def _read(self, path: str) -> Tensor:
         try:
-            with Image.open(path) as picture:
+            with open_picture(path) as picture:
                 pixels = torch.from_numpy(np.array(self.decode(picture)))
         except UNREADABLE as error:
             raise UserError(f"The picture {path} cannot be read ({why(error)}): replace or remove it.") from error

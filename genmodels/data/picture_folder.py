@@ -14,6 +14,7 @@ from PIL import Image
 from genmodels.data.colours import UNREADABLE, check_colours, refusing_bombs, why
 from genmodels.errors import UserError
 from genmodels.files import cache_folder, write_text
+from genmodels.picture_files import open_picture
 from genmodels.progress_bar import progress
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
@@ -127,7 +128,7 @@ def _signature(path: Path) -> tuple[int, int]:
 
 def _fault(path: Path) -> str | None:
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             check_colours(picture)
             picture.load()
     except UNREADABLE as error:

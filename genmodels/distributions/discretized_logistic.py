@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.distributions.pixels import PixelLikelihood
+from genmodels.networks.full_precision import full
 
 Scale = Literal["scalar", "channel", "pixel"]
 
@@ -77,8 +78,7 @@ class DiscretizedLogistic(PixelLikelihood):
 
     def _split(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Means and log-scales, [B, C, H, W]."""
-        # A network under autocast hands over bfloat16, in which neighbours among 256 values are one.
-        params = params.to(torch.promote_types(params.dtype, torch.float32))
+        params = full(params)  # in bfloat16 neighbours among 256 values are one
         if self.log_scale is None:
             low, high = (_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE) if self.tails else _OFFICIAL_LOG_SCALES
             means, log_scales = params.chunk(2, dim=1)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmodels.distributions.likelihood import Likelihood
 from genmodels.errors import UserError
+from genmodels.networks.full_precision import full
 
 _SMALLEST_NOISE = 1e-7  # the normal quantile of 0 would be infinite
 
@@ -47,6 +48,7 @@ class Gaussian(Likelihood):
         return self._split(params)[0]
 
     def _split(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        params = full(params)
         if self.scale is not None:
             return params, torch.full_like(params, math.log(self.scale))
         mean, log_scale = params.chunk(2, dim=1)

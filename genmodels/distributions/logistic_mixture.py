@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmodels.distributions.pixels import COLDEST, PixelLikelihood, scaled, value_of
 from genmodels.errors import UserError
+from genmodels.networks.full_precision import full
 from genmodels.ranges import at_least
 
 _SMALLEST_LOG_SCALE = -7.0
@@ -85,8 +86,7 @@ class LogisticMixture(PixelLikelihood):
     def _split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits [B, M, H, W]; means, log-scales and, of three colours, coefficients [B, C, M, H, W]."""
         m = self.num_components
-        # A network under autocast hands over bfloat16, in which neighbours among 256 values are one.
-        params = params.to(torch.promote_types(params.dtype, torch.float32))
+        params = full(params)  # in bfloat16 neighbours among 256 values are one
         logits, rest = params[:, :m], params[:, m:].unflatten(1, (self.channels, -1))
         log_scales = rest[:, :, m : 2 * m].clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
         return logits, rest[:, :, :m], log_scales, rest[:, :, 2 * m :].tanh()

@@ -3,6 +3,13 @@
 from typing import Any, Literal
 
 from genmodels.cli import front_door
+from genmodels.errors import UserError
+
+_NOT_OF: dict[str, dict[str, Any]] = {
+    "interpolate": {"temperature": 1, "truncation": None, "guidance": None, "method": None, "complete": None},
+    "complete": {"truncation": None, "guidance": None, "labels": None},
+}
+"""By what is drawn instead of samples, the keys that say nothing there, with the value that they have untouched."""
 
 
 def sample(
@@ -24,7 +31,6 @@ def sample(
     plugins: list[str] | str | None,
 ) -> None:
     """The keys of conf/sample.yaml, which says what they mean."""
-    from genmodels.errors import UserError
     from genmodels.evaluation.completion import complete as finish
     from genmodels.evaluation.interpolation import interpolate as walk
     from genmodels.evaluation.sampling import draw
@@ -32,11 +38,6 @@ def sample(
     from genmodels.plugins import allow
     from genmodels.runs.finished_run import load_run
 
-    for name, value in (("truncation", truncation), ("guidance", guidance)):
-        if value is not None and (interpolate or complete is not None):
-            raise UserError(f"{name}={value} is of samples: leave it out with interpolate and complete")
-    if method is not None and interpolate:
-        raise UserError(f"method={method} is of samples: leave it out with interpolate")
     allow(plugins)
     setting = Setting(load_run(run, weights), batch_size, device, seed, data_dir, out)
     if interpolate:
@@ -53,4 +54,12 @@ def main(config: dict[str, Any]) -> None:
     from genmodels.config.checks import check_arguments
 
     check_arguments(sample, config)
+    _check_choices(config)
     sample(**config)
+
+
+def _check_choices(config: dict[str, Any]) -> None:
+    for drawn, keys in _NOT_OF.items():
+        for key, untouched in keys.items():
+            if config[drawn] and config[key] != untouched:
+                raise UserError(f"{key}={config[key]} does nothing beside {drawn}: leave one of them out")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
+from genmodels.evaluation.sampling import rows_of
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
 from genmodels.models.capabilities import required
@@ -28,20 +29,20 @@ def complete(
 
     Args:
         part: what is kept.
-        n: images in all, 8 for each test image.
+        n: images in all, a multiple of 8: so many for each test image.
         temperature, method: as for `AutoregressiveModel.sample`.
 
     Returns: the files, see `Setting.write`.
 
     Raises:
-        UserError: the model does not draw the part first, or there are too few test images.
+        UserError: the model does not draw the part first, n is no multiple of 8, or there are too few test images.
     """
     model = setting.model
     sampler = required(model, PixelByPixel, f"complete={part}")
-    at_least(1, under="", n=n)
+    setting.hold(n=n)
     at_least(0, under="", temperature=temperature)
     known = _known(part, sampler.order.cpu(), type(model).__name__)
-    count = max(1, n // COLUMNS)
+    count = rows_of("complete", n, COLUMNS)
     x, y = setting.random_test_examples(count)
     repeated = x.repeat_interleave(COLUMNS - 1, dim=0).to(setting.place)
     labels = None if y is None or not model.num_classes else y.repeat_interleave(COLUMNS - 1)

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from genmodels.errors import UserError
-from genmodels.evaluation.sampling import classes_in_turn, labels_in_turn
+from genmodels.evaluation.sampling import classes_in_turn, labels_in_turn, rows_of
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models.capabilities import offered, required
 from genmodels.models.contract import Decodes, Latent, LatentSampler
-from genmodels.ranges import at_least
 
 STEPS = 8  # of one walk, both ends included
 
@@ -25,7 +24,7 @@ def interpolate(setting: Setting, n: int = 64, labels: int | list[int] | None = 
     prior where the model cannot encode.
 
     Args:
-        n: images in all, 8 for each pair.
+        n: images in all, a multiple of 8: so many for each pair.
         labels: of walks between drawn latents. Each row keeps to one class, since a label has no half: the one given,
             or the rows take those given, by default all, in turn.
 
@@ -33,10 +32,11 @@ def interpolate(setting: Setting, n: int = 64, labels: int | list[int] | None = 
         to.
 
     Raises:
-        UserError: the model has no latents, there are too few test images, or the labels do not fit.
+        UserError: the model has no latents, n is no multiple of 8, there are too few test images, or the labels do
+            not fit.
     """
-    at_least(1, under="", n=n)
-    pairs = max(1, n // STEPS)
+    setting.hold(n=n)
+    pairs = rows_of("interpolate", n, STEPS)
     drawn = offered(setting.model, Latent) is None and offered(setting.model, LatentSampler) is not None
     z, y = _drawn(setting, pairs, labels) if drawn else _encoded(setting, pairs, labels)
     times = torch.linspace(0, 1, STEPS).tolist()

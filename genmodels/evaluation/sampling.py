@@ -52,12 +52,14 @@ def draw(
             f"{type(setting.model).__name__} translates what it is given and draws nothing by itself: "
             f"{command('evaluate')} run={typeable(setting.run.folder.path)} metrics=[translations] shows what it makes"
         )
-    at_least(1, under="", n=n)
+    setting.hold(n=n)
     at_least(0, under="", temperature=temperature)
     if truncation == []:
         raise UserError("truncation=[] holds no value: leave it out for samples without truncation")
     values = truncation if isinstance(truncation, list) else [truncation]
-    each = max(1, n // len(values))
+    if n < len(values):
+        raise UserError(f"n={n} is less than the {len(values)} values of truncation, which take a row each: raise n")
+    each = n // len(values)
     classes = classes_in_turn(setting.model, labels)
     y = labels_in_turn(classes, each)
     samples = []
@@ -85,6 +87,19 @@ def classes_in_turn(model: Model, labels: int | list[int] | None) -> list[int]:
     if not chosen or not all(0 <= label < model.num_classes for label in chosen):
         raise UserError(f"labels={labels} must lie in 0 .. {model.num_classes - 1}")
     return chosen
+
+
+def rows_of(key: str, n: int, length: int) -> int:
+    """How many rows of a picture `n` images make.
+
+    Raises:
+        UserError: they do not fill them.
+    """
+    if n % length:
+        lower = n - n % length
+        fitting = f"{lower} or {lower + length}" if lower else str(length)
+        raise UserError(f"n={n} does not fill the rows of {length} that {key} draws: take n={fitting}")
+    return n // length
 
 
 def labels_in_turn(classes: list[int], n: int) -> Tensor | None:

@@ -43,7 +43,7 @@ def score(
         UserError: a metric that is asked for does not exist or does not apply.
     """
     at_least(1, under="", importance_samples=importance_samples, max_images=max_images, annealing_steps=annealing_steps)
-    at_least(1, under="", num_samples=num_samples)
+    setting.hold(num_samples=num_samples)
     objective: Objective = build(setting.run.config["objective"], "objective")
     chosen = chosen_metrics(metrics, setting.model, objective)
     trained = Trained(
@@ -166,6 +166,6 @@ def _key(name: str, entry: dict[str, Any]) -> str:
         parts.append(f"N={entry['protocol']['num_samples']}")
     if entry["max_examples"] is not None:
         parts.append(f"first {entry['max_examples']}")
-    if entry["checkpoint"] != "best.ckpt":
+    if entry["checkpoint"] not in ("best.ckpt", "model.safetensors"):  # that of an export is what was chosen for it
         parts.append(entry["checkpoint"])
     return " ".join(parts)

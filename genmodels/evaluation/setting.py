@@ -12,6 +12,7 @@ from genmodels.data import BatchLoader, DataModule, EpochSampler
 from genmodels.errors import UserError
 from genmodels.evaluation.metrics.metric import Split
 from genmodels.files import replacing
+from genmodels.memory import hold_in_memory
 from genmodels.models.model import Model
 from genmodels.pictures import is_image, save_grid, save_scatter
 from genmodels.randomness import generator_for, seed_for, seeded
@@ -89,6 +90,16 @@ class Setting:
         rows = torch.randperm(len(loader.examples), generator=generator_for("test examples", self.seed))[:count]
         chosen = BatchLoader(loader.examples.part(rows), EpochSampler(count, count, shuffle=False), loader.transform)
         return next(iter(chosen))
+
+    def hold(self, **counts: int) -> None:
+        """Check that so many samples, by the name of the setting, are one at least and fit into memory.
+
+        Raises:
+            UserError: they are fewer or do not.
+        """
+        at_least(1, under="", **counts)
+        for key, count in counts.items():
+            hold_in_memory(key, count, self.model.shape, 4 if self.model.levels is None else 1)
 
     def noise(self, purpose: str) -> AbstractContextManager[None]:
         """Run the body with torch's generators at a state that is a function of the purpose and the seed."""

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import io
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from genmodels.errors import UserError
 from genmodels.features.extractor import FeatureExtractor
+from genmodels.weights_file import load_weights
 
 SHA256 = "6726825d"  # how the file's begins
 _FILES = (f"pt_inception-2015-12-05-{SHA256}.pth", f"weights-inception-2015-12-05-{SHA256}.pth")  # one file, two names
@@ -99,19 +99,26 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         UserError: the file is missing, or its sha256 is not the published one.
     """
     try:
-        content = path.read_bytes()
+        digest = _sha256(path)
     except OSError as error:
         raise UserError(
             f"features=inception needs Inception's weights, which are not at {path}: put {_FILES[0]}, a file of the "
             f"release fid_weights of github.com/mseitzer/pytorch-fid, there, or choose features=small"
         ) from error
-    digest = hashlib.sha256(content).hexdigest()
     if not digest.startswith(SHA256):
         raise UserError(
             f"features={path} is not the published file of Inception's weights: its sha256 begins with {digest[:8]}, "
             f"not {SHA256}; delete it and get {_FILES[0]} again"
         )
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        return load_weights(path)
+    except ValueError as error:
         raise UserError(f"features={path} is not a file of weights: get {_FILES[0]} again") from error
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

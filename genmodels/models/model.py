@@ -41,6 +41,7 @@ class Model(nn.Module):
         levels: values of a pixel; None for vectors.
         num_classes: classes that it conditions on; 0 for none.
         init_batch_size: examples for data-dependent initialisation; Glow's official code takes 256.
+        not_compiled: why `compile=true` is refused; "" where it is not.
         chosen: sizes that the model took from the data because none was set, by the names of their settings.
     """
 
@@ -49,6 +50,7 @@ class Model(nn.Module):
     levels: int | None
     num_classes: int = 0
     init_batch_size: int = 256
+    not_compiled: ClassVar[str] = ""
     chosen: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, **options: Any) -> None:

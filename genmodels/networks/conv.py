@@ -1,10 +1,13 @@
 """Convolutions with the normalisations and initialisations that flow papers put around them."""
 
+from dataclasses import dataclass, field
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.networks.data_init import DataInitialized, standardization
+from genmodels.networks.eval_cache import CachesInEval
 
 
 class EdgeAwareConv2d(nn.Module):
@@ -27,70 +30,96 @@ class EdgeAwareConv2d(nn.Module):
         has_edge = edge and kernel_size > 1
         self.edge_weight = nn.Parameter(torch.empty(out_channels, 1, kernel_size, kernel_size)) if has_edge else None
 
-    def convolve(self, x: Tensor, scale: Tensor | None, bias: Tensor | None) -> Tensor:
-        """conv(x) * scale + bias, with `scale` and `bias` [out_channels] folded into the kernel.
+    def kernel(self, scale: Tensor | None = None, bias: Tensor | None = None) -> "Kernel":
+        """That of conv(x) * scale + bias, with `scale` and `bias` [out_channels].
 
         Folding costs one pass over the weights instead of a pass over the activations, forward and backward.
         """
-        weight = self.weight if scale is None else self.weight * scale.view(-1, 1, 1, 1)
-        out = F.conv2d(x, weight, bias, padding=self.padding)
-        if self.edge_weight is None:
+        if scale is None:
+            return Kernel(self.weight, bias, self.edge_weight)
+        factor = scale.view(-1, 1, 1, 1)
+        edge_weight = None if self.edge_weight is None else self.edge_weight * factor
+        return Kernel(self.weight * factor, bias, edge_weight)
+
+    def convolve(self, x: Tensor, kernel: "Kernel") -> Tensor:
+        """`kernel` on x."""
+        out = F.conv2d(x, kernel.weight, kernel.bias, padding=self.padding)
+        if kernel.edge_weight is None:
             return out
-        edge_weight = self.edge_weight if scale is None else self.edge_weight * scale.view(-1, 1, 1, 1)
-        return out + F.conv2d(self._edge_plane(x), edge_weight)
+        size = (x.shape[2], x.shape[3])
+        if size not in kernel.edges:
+            kernel.edges[size] = F.conv2d(self._edge_plane(x), kernel.edge_weight)
+        return out.add_(kernel.edges[size])
 
     def _edge_plane(self, x: Tensor) -> Tensor:
         inside = x.new_zeros(1, 1, x.shape[2], x.shape[3])
         return F.pad(inside, [self.padding] * 4, value=1.0)
 
 
-class ActNormConv2d(DataInitialized):
-    """Convolution without bias, then actnorm: (conv(x) + b) * exp(3 logs).
+@dataclass(frozen=True)
+class Kernel:
+    """What an `EdgeAwareConv2d` convolves with; the response to its edge channel is kept for every size of image."""
 
-    The hidden layers of Glow's coupling network (official code, `tfops.conv2d`): weights N(0, 0.05), actnorm set from
-    the first batch so that each channel of the output has mean 0 and variance 1.
-    """
+    weight: Tensor
+    bias: Tensor | None
+    edge_weight: Tensor | None
+    edges: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+
+
+class ScaledConv2d(CachesInEval):
+    """(conv(x) + b) * exp(3 logs), the convolution of Glow's official code; what is folded is kept in `eval()`."""
 
     LOG_SCALE_FACTOR = 3.0
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, edge: bool = False) -> None:
         super().__init__()
         self.conv = EdgeAwareConv2d(in_channels, out_channels, kernel_size, edge)
-        for weight in self.conv.parameters():
-            nn.init.normal_(weight, std=0.05)
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.logs = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.conv.convolve(x, self.cached(self._folded, self.bias, self.logs, *self.conv.parameters()))
+
+    def _folded(self) -> Kernel:
+        scale = torch.exp(self.LOG_SCALE_FACTOR * self.logs)
+        return self.conv.kernel(scale, self.bias * scale)
+
+
+class ActNormConv2d(ScaledConv2d, DataInitialized):
+    """Convolution without bias, then actnorm: (conv(x) + b) * exp(3 logs).
+
+    The hidden layers of Glow's coupling network (official code, `tfops.conv2d`): weights N(0, 0.05), actnorm set from
+    the first batch so that each channel of the output has mean 0 and variance 1.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, edge: bool = False) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, edge)
+        for weight in self.conv.parameters():
+            nn.init.normal_(weight, std=0.05)
+
+    def forward(self, x: Tensor) -> Tensor:
         if self.is_pending:
-            bias, log_scale = standardization(self.conv.convolve(x, scale=None, bias=None))
+            bias, log_scale = standardization(self.conv.convolve(x, self.conv.kernel()))
             self.bias.copy_(bias)
             self.logs.copy_(log_scale / self.LOG_SCALE_FACTOR)
             self._done()
-        scale = torch.exp(self.LOG_SCALE_FACTOR * self.logs)
-        return self.conv.convolve(x, scale, self.bias * scale)
+        return super().forward(x)
 
 
-class ZeroConv2d(nn.Module):
+class ZeroConv2d(ScaledConv2d):
     """3x3 convolution that starts at zero: (conv(x) + b) * exp(3 logs), everything 0 at first.
 
     Kingma & Dhariwal 2018, Section 3.3 and official code (`conv2d_zeros`): the coupling starts as a constant map, and
     the log-scale lets the last layer grow faster than its learning rate would. Unconditional: `context` is not used.
     """
 
-    LOG_SCALE_FACTOR = 3.0
-
     def __init__(self, in_channels: int, out_channels: int, edge: bool = False) -> None:
-        super().__init__()
-        self.conv = EdgeAwareConv2d(in_channels, out_channels, kernel_size=3, edge=edge)
+        super().__init__(in_channels, out_channels, kernel_size=3, edge=edge)
         for weight in self.conv.parameters():
             nn.init.zeros_(weight)
-        self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.logs = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        scale = torch.exp(self.LOG_SCALE_FACTOR * self.logs)
-        return self.conv.convolve(x, scale, self.bias * scale)
+        return super().forward(x)
 
 
 class NormalizedConv2d(nn.Module):

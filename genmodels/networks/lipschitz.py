@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 
 from genmodels.networks.eval_cache import CachesInEval
+from genmodels.networks.full_precision import no_autocast
 
 _TOLERANCE, _LIMIT = 1e-3, 1000  # relative growth of sigma at which an iteration to tolerance ends; its longest
 _TOLERANCE_IN_EVAL, _LIMIT_IN_EVAL = 1e-6, 2000
@@ -48,11 +49,13 @@ class Lipschitz(CachesInEval, ABC):
     def iterate(self) -> None:
         """Let the direction follow the weight."""
         tolerance = _TOLERANCE if self.iterations is None else None
-        self.direction.copy_(self._followed(self.iterations or _LIMIT, tolerance))
+        with no_autocast(self.direction):
+            self.direction.copy_(self._followed(self.iterations or _LIMIT, tolerance))
 
     def normalized(self) -> Tensor:
         """The weight in use, of the shape of `weight`."""
-        return self.weight / (self._sigma() / self.bound).clamp(min=1.0)
+        with no_autocast(self.weight):
+            return self.weight / (self._sigma() / self.bound).clamp(min=1.0)
 
     def _sigma(self) -> Tensor:
         if self.training:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from genmodels.config.checks import check_saved
@@ -11,6 +12,7 @@ from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.models.model import Model
 from genmodels.runs.folder import RunFolder
+from genmodels.runs.model_size import held_to_checkpoint
 from genmodels.training.checkpoint_io import read_checkpoint
 
 _PREFIX = "model."  # where the Lightning module keeps the model
@@ -54,19 +56,52 @@ def load_run(path: str | Path, which: Literal["best", "last"] = "best", key: str
     folder = RunFolder.existing(path, key)
     config = folder.read_config()
     check_saved(config)
+    if folder.exported.exists():
+        return _exported(folder, config)
     file = folder.best if which == "best" and folder.best.exists() else folder.last
     if not file.exists():
         raise UserError(f"{key}={path} has no checkpoint yet: {file} does not exist")
     checkpoint = read_checkpoint(file)
     average = _average(checkpoint, file)
     raw = {name.removeprefix(_PREFIX): v for name, v in _raw(checkpoint, file).items() if name.startswith(_PREFIX)}
-    model = build(config["model"], "model")
+    model = _filled(config, {**raw, **average}, file, folder)
+    return Run(folder, config, model, "ema" if average else "raw", file, checkpoint["global_step"])
+
+
+def load(path: str | Path) -> Model:
+    """The model of an exported folder, or of a run, in evaluation mode on the CPU; nothing but data is taken from it.
+
+    Raises:
+        UserError: as `load_run`.
+    """
+    return load_run(path, key="folder").model
+
+
+def _exported(folder: RunFolder, config: dict[str, Any]) -> Run:
+    """Of a folder that `export` has written."""
+    file = folder.exported
     try:
-        model.load_state_dict({**raw, **average})
+        with safe_open(file, "pt") as opened:
+            said = opened.metadata() or {}
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no dict
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from error
+    step, which = said.get("step", ""), said.get("weights", "")
+    if not step.isdecimal() or which not in ("raw", "ema"):
+        raise UserError(f"{file} was not written by export.py: it does not say of which step its weights are")
+    model = _filled(config, weights, file, folder)
+    return Run(folder, config, model, "ema" if which == "ema" else "raw", file, int(step))
+
+
+def _filled(config: dict[str, Any], weights: dict[str, Tensor], file: Path, folder: RunFolder) -> Model:
+    with held_to_checkpoint(file):
+        model: Model = build(config["model"], "model")
+    try:
+        model.load_state_dict(weights)
     except RuntimeError as error:
         reason = _first_reason(error)
         raise UserError(f"{file} does not fit the model of {folder.path}/config.yaml: {reason}") from error
-    return Run(folder, config, model.eval(), "ema" if average else "raw", file, checkpoint["global_step"])
+    return model.eval()
 
 
 def _raw(checkpoint: Any, file: Path) -> dict[str, Tensor]:

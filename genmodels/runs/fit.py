@@ -24,7 +24,7 @@ from genmodels.objectives import Objective
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.record_callback import RunRecord
 from genmodels.training.checkpoint_io import AtomicCheckpointIO
-from genmodels.training.compiling import compile_parts
+from genmodels.training.compiling import compile_errors, compile_parts
 from genmodels.training.loggers import close_loggers
 from genmodels.training.modules.training_module import StepRules, TrainingModule
 from genmodels.training.quiet import quieten
@@ -68,6 +68,8 @@ def build_parts(config: dict[str, Any]) -> Parts:
     except ValueError as error:
         raise UserError(f"optimizer or scheduler: {error}") from error
     raise_all(fit_errors(module.model, built["data"]))
+    if config["compile"]:
+        raise_all(compile_errors(module.model))
     return Parts(module, built["data"], [built[path] for path in callbacks if path in built])
 
 

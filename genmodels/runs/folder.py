@@ -13,9 +13,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from genmodels.errors import UserError
-from genmodels.files import write_text
+from genmodels.files import read_text, write_text
 
 _LARGEST_CONFIG = 1_000_000  # bytes; ours have some thousands
+_LARGEST_JSON = 10_000_000  # bytes; a run.json has some thousands, and as many again for every time it went on
 _LARGEST_INTEGER = 2**63
 _RECORDED = {"status": str, "started": str, "pid": int, "hardware": dict, "overrides": list, "earlier": list}
 
@@ -27,6 +28,7 @@ class RunFolder:
         path: the folder.
         checkpoints, samples: its subfolders.
         last, best: the newest checkpoint, and the one with the best validation figure.
+        exported: weights alone, of a folder that `export` made.
         metrics: metrics.json, the final figures.
         curves: the picture of the training curves.
         traceback: where a run that failed says why.
@@ -38,6 +40,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
+        self.exported = self.path / "model.safetensors"
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.json"
         self.curves = self.path / "curves.png"
@@ -45,7 +48,7 @@ class RunFolder:
         self.written = (
             self.checkpoints,
             self.samples,
-            *(self.path / n for n in ("metrics.csv", "wandb", "tensorboard")),
+            *(self.path / n for n in ("metrics.csv", "wandb", ".wandb", "tensorboard")),
         )
         self._config = self.path / "config.yaml"
         self._record = self.path / "run.json"
@@ -175,9 +178,7 @@ def _absolute(path: Any) -> Any:
 
 def _parsed(path: Path) -> object:
     """A YAML file as plain containers. Not one with aliases, of which a few lines make more than fits into memory."""
-    if path.stat().st_size > _LARGEST_CONFIG:
-        raise ValueError(f"it has more than {_LARGEST_CONFIG:,} bytes")
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, _LARGEST_CONFIG)
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
         raise ValueError("a saved config holds no aliases (*name)")
     return OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
@@ -212,13 +213,11 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; empty if the file does not exist."""
     if not path.exists():
         return {}
-    if not path.is_file():
-        raise UserError(f"{path} is not a file: remove it")  # a pipe would be waited for
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(read_text(path, _LARGEST_JSON))
     except RecursionError:
         raise UserError(f"{path} is nested too deep: mend or remove it") from None
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): mend or remove it") from error
     if not isinstance(found, dict):
         raise UserError(f"{path} must hold a JSON object: mend or remove it")

@@ -19,6 +19,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from genmodels.commands import command
 from genmodels.errors import Interrupted, UserError
 
 _TOLD_BY_NAME = {error.__name__: error for error in (UserError, Interrupted)}
@@ -31,7 +32,7 @@ def launch(function: Callable[..., Any], processes: int, *arguments: Any) -> Any
         function: importable by name, as are the arguments' types; a worker finds its rank in the environment.
 
     Raises:
-        UserError, Interrupted: as the first worker to fail raised them.
+        UserError, Interrupted: as the first worker to fail raised them; UserError too where one was killed.
         ChildFailedError: any other exception in a worker, with its traceback.
     """
     for name in ("torch.distributed", "torch.multiprocessing"):
@@ -106,11 +107,18 @@ def _threads_shared(processes: int) -> Iterator[None]:
 def _as_raised(error: ChildFailedError) -> Exception:
     """The worker's own UserError or Interrupted, if that is what it was.
 
-    A rank that dies takes the others' collectives down with it, so a sentence from any rank is the cause.
+    A rank that dies takes the others' collectives down with it, so a sentence from any rank is the cause. A rank that
+    was killed could say none.
     """
     for failure in error.failures.values():
         text = failure.message["message"] if isinstance(failure.message, dict) else str(failure.message)
         name, _, sentence = text.partition(": ")
         if name in _TOLD_BY_NAME:
             return _TOLD_BY_NAME[name](sentence)
-    return error
+    rank, first = error.get_first_failure()
+    if first.exitcode >= 0:
+        return error
+    return UserError(
+        f"the process of rank {rank} was killed ({first.signal_name()}), as the system does when memory runs out: "
+        f"{command('train')} resume=<run folder> goes on from the run's last checkpoint"
+    )

@@ -33,6 +33,18 @@ class _Sweep:
 _begun: list[_Sweep] = []  # Hydra tells its callbacks nothing of a sweep that ends in an error
 
 
+class _Failed(JobReturn):
+    """What Hydra keeps of a trial that failed. Its own prints a line about it besides; ours is told already."""
+
+    @property
+    def return_value(self) -> Any:
+        raise self._return_value
+
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
+
+
 class SweepRecord(Callback):
     """Hydra's callback: names the trials' folders by what varies, and notes in each run.json how its trial ended."""
 
@@ -51,6 +63,7 @@ class SweepRecord(Callback):
         if job_return.status == JobStatus.COMPLETED:
             folder.update_record(validation=job_return.return_value)
             return
+        job_return.__class__ = _Failed
         overrides = list(job_return.overrides or ())
         error = job_return._return_value  # the property would raise it
         sentence = sentence_for(error, "config", overrides) or f"{type(error).__name__}: {error}"

@@ -1,9 +1,7 @@
 """Checkpoint files that are whole or absent, whatever happens while they are written."""
 
 import os
-import pickle
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from genmodels.errors import UserError
 from genmodels.files import PARTIAL, explaining_full_disk, replacing
+from genmodels.weights_file import load_weights
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -44,20 +43,23 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | Callabl
         UserError: there is no such file, or it is not a whole checkpoint.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            is_whole = archive.testzip() is None  # torch.load itself ignores the checksums
-        if is_whole:
-            return torch.load(path, map_location=map_location, weights_only=True)
+        return load_weights(Path(path), map_location)
     except FileNotFoundError:
         raise UserError(f"There is no checkpoint {path}; the run may have ended before it saved one.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError):
-        pass
-    raise UserError(
-        f"{path} is not a whole checkpoint (truncated, damaged or something else); "
-        "remove it and use another one, e.g. best.ckpt in the same folder, or train anew."
-    )
+    except ValueError as error:
+        raise UserError(f"{path} is not a whole checkpoint ({error}): {_remedy(Path(path))}") from error
+
+
+def _remedy(damaged: Path) -> str:
+    """What is left to do without that file."""
+    other = damaged.with_name("best.ckpt" if damaged.name == "last.ckpt" else "last.ckpt")
+    if damaged == other or not other.is_file():
+        return "train anew"
+    if other.name == "best.ckpt":
+        return f"copy {other.name} beside it over it, or train anew"
+    return f"remove it, and {other.name} beside it is used, or train anew"
 
 
 def link_atomically(source: Path, target: Path) -> None:

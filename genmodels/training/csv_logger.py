@@ -1,7 +1,6 @@
 """metrics.csv: one tidy row per figure, which survives kills, full disks and resumptions."""
 
 import csv
-import io
 import os
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from genmodels.files import explaining_full_disk
 from genmodels.training.run_logger import RunLogger
 
+_LARGEST = 2**28  # bytes, some six million rows, which take five times as much memory
 COLUMNS = ("step", "epoch", "name", "value")
 
 OLD_NAMES = {  # as runs logged before the names got a group in front
@@ -66,15 +66,20 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a metrics.csv in the order logged, under today's names; none if there is no such file.
 
     What is no whole row is passed over: the header, and what kills have cut short.
+
+    Raises:
+        ValueError: it is larger than any run's, or no file.
     """
     if not path.exists():
         return []
-    text = path.read_text(errors="replace")
-    rows = []
-    for row in csv.reader(io.StringIO(text[: text.rfind("\n") + 1])):
-        with suppress(ValueError):
-            step, epoch, name, value = row
-            rows.append((int(step), int(epoch), OLD_NAMES.get(name, name), float(value)))
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        raise ValueError(f"{path} is not a file of at most {_LARGEST:,} bytes")
+    rows: list[Row] = []
+    with suppress(csv.Error), path.open(errors="replace", newline="") as file:  # a quote without end: no row follows it
+        for row in csv.reader(line for line in file if line.endswith("\n")):
+            with suppress(ValueError):
+                step, epoch, name, value = row
+                rows.append((int(step), int(epoch), OLD_NAMES.get(name, name), float(value)))
     return rows
 
 

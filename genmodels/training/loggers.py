@@ -15,6 +15,8 @@ from genmodels.training.tensorboard_logger import TensorBoardRun
 from genmodels.training.wandb_logger import WandbRun
 
 Mode = Literal["offline", "online", "disabled"]
+_LONGEST_PROJECT = 128
+_FORBIDDEN = "/\\#?%:"
 
 
 def build_loggers(
@@ -42,10 +44,15 @@ def build_loggers(
         selection: the figure of which wandb's tables show the best value.
 
     Raises:
-        UserError: `mode` is none of the three, or TensorBoard is not installed.
+        UserError: `mode` is none of the three, wandb takes no project of that name, or TensorBoard is not installed.
     """
     if mode is not None and mode not in get_args(Mode):
         raise UserError(f"logger.mode={mode} must be offline, online or disabled.")
+    if mode != "disabled" and (len(project) > _LONGEST_PROJECT or set(project) & set(_FORBIDDEN)):
+        raise UserError(
+            f"logger.project={project} must be a name of at most {_LONGEST_PROJECT} characters, none of them among "
+            f"{' '.join(_FORBIDDEN)}, which wandb forbids in it"
+        )
     if mode is None and os.environ.get("WANDB_MODE") in get_args(Mode):
         mode = cast(Mode, os.environ["WANDB_MODE"])
     folder = Path(folder)

@@ -35,6 +35,9 @@ class WandbRun(RunLogger):
         project: wandb project.
         group: runs of one group are shown together.
         selection: the figure whose best value, not the last, is shown in tables.
+
+    Raises:
+        UserError: the folder holds settings of wandb.
     """
 
     def __init__(
@@ -48,6 +51,11 @@ class WandbRun(RunLogger):
         selection: Selection | None = None,
     ) -> None:
         super().__init__()
+        for settings in (folder / "wandb" / "settings", folder / ".wandb" / "settings"):
+            if (
+                settings.exists()
+            ):  # read by wandb from within the folder; it may name the server that the key is sent to
+                raise UserError(f"{settings} would steer wandb and is not the run's: remove it")
         self._folder = folder
         self._first_line: dict[str, Any] = {
             "mode": mode,

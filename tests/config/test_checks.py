@@ -92,12 +92,20 @@ def test_what_the_program_sets_itself_cannot_be_set() -> None:
     ("overrides", "sentence"),
     [
         (["trainer=ddp_cpu", "data.batch_size=63"], "data.batch_size=63 cannot be shared evenly by 2 processes"),
-        (["evaluation.importance_samples=0"], "evaluation.importance_samples must be at least 1, got 0"),
+        (["evaluation.importance_samples=0"], "evaluation.importance_samples must be in [1, 1000000], got 0"),
         (["model=nice_small", "data=energy2d"], "data.name=u1 is a density to be fitted, not a set of examples:"),
         (["seed=-1"], "seed must be in [0, 4294967295], got -1"),
         (
             ["trainer.num_nodes=2", "trainer=cpu"],
             "trainer.num_nodes=2 needs a launcher that starts the program on each",
+        ),
+        (["trainer.precision=bf16-true"], "trainer.precision=bf16-true keeps weights, data and log-likelihoods in bf"),
+        (["trainer.precision=16-true"], "trainer.precision=16-true keeps weights, data and log-likelihoods in float16"),
+        (["trainer.precision=16-mixed"], "trainer.precision=16-mixed scales the loss"),
+        (["trainer.precision=16"], "trainer.precision=16 scales the loss"),
+        (
+            ["model=vae_small", "model.likelihood.levels=5"],
+            "model.likelihood.levels is 5, and data.levels is 17: leave",
         ),
         (["trainer.devices=many"], "trainer.devices must be a number, a list or auto, got 'many'"),
     ],

@@ -104,6 +104,15 @@ OUTSIDE = [
     ("data.levels=1", "data.levels must be at least 2, got 1"),
     ("seed=4294967296", "seed must be in [0, 4294967295], got 4294967296"),
     ("seed=-1", "seed must be in [0, 4294967295], got -1"),
+    ("seed=1000000000000", "seed must be in [0, 4294967295], got 1000000000000"),
+    ("data.split_seed=4294967296", "data.split_seed must be in [0, 4294967295], got 4294967296"),
+    ("data.num_workers=1000000000000", "data.num_workers must be in [0, 1024], got 1000000000000"),
+    ("callbacks.samples.n=1000000000000", "callbacks.samples.n must be in [1, 100000], got 1000000000000"),
+    ("model.num_steps=1000000000000", "model.num_steps must be at most 10000, got 1000000000000"),
+    (
+        "evaluation.importance_samples=1000000000000",
+        "evaluation.importance_samples must be in [1, 1000000], got 1000000000000",
+    ),
     ("evaluation.max_images=0", "evaluation.max_images must be at least 1, got 0"),
 ]
 

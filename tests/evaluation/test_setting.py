@@ -7,7 +7,9 @@ import torch
 
 from genmodels.config.compose import compose
 from genmodels.config.targets import build
+from genmodels.errors import UserError
 from genmodels.evaluation.setting import Setting
+from genmodels.memory import installed_memory
 from genmodels.runs.finished_run import Run
 from genmodels.runs.folder import RunFolder
 
@@ -60,3 +62,14 @@ def test_noise_is_a_function_of_purpose_and_seed(run: Run) -> None:
             drawn.append(torch.rand(()).item())
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) == 3
+
+
+def test_what_memory_cannot_hold_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 bytes of a picture of digits, 1 MiB of memory: 16,384 of them fit."""
+    monkeypatch.setattr("genmodels.memory.installed_memory", lambda: 2.0**20)
+    Setting(run).hold(num_samples=16_384)
+    with pytest.raises(UserError, match=r"^num_samples=16385 does not fit into memory: so many of shape"):
+        Setting(run).hold(num_samples=16_385)
+    with pytest.raises(UserError, match=r"^num_samples must be at least 1, got 0$"):
+        Setting(run).hold(num_samples=0)
+    assert installed_memory() > 2**20

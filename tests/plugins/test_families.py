@@ -83,6 +83,7 @@ def test_a_gan(program: Program, tmp_path: Path) -> None:
     assert (figure["kind"], figure["weights"], figure["num_examples"]) == ("estimate", "ema", 250)
 
 
+@pytest.mark.slow
 def test_clipping_holds_for_each_optimiser(program: Program, tmp_path: Path) -> None:
     """SGD without momentum at rate 1 moves each part by the largest norm allowed, or less."""
     train(
@@ -119,6 +120,7 @@ def test_clipping_holds_for_each_optimiser(program: Program, tmp_path: Path) -> 
     assert 0 < moved["discriminator"] <= 0.002 * 1.001  # two steps
 
 
+@pytest.mark.slow
 def test_a_latent_variable_model(program: Program, tmp_path: Path) -> None:
     train(program, "straight", "model=toy_vae", "trainer.max_steps=40", "optimizer.lr=0.01")
     train(program, "stopped", "model=toy_vae", "trainer.max_steps=23", "optimizer.lr=0.01")

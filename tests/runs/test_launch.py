@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import ROOT
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from genmodels.errors import Interrupted, UserError
-from genmodels.runs.launch import launch
+from genmodels.runs.launch import _as_raised, launch
 
 TINY = ("model=nice_small", "model.width=16", "model.num_hidden=1", "logger=csv")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -36,10 +37,37 @@ def test_every_process_gets_the_arguments_and_rank_0_answers(tmp_path: Path) -> 
     assert "RANK" not in os.environ
 
 
-@pytest.mark.parametrize("kind", [UserError, Interrupted])
+@pytest.mark.parametrize("kind", [UserError, pytest.param(Interrupted, marks=pytest.mark.slow)])
 def test_a_workers_sentence_arrives(kind: type[Exception]) -> None:
     with pytest.raises(kind, match=r"^what happened: here$"):
         launch(_fail, 2, kind)
+
+
+def _die(rank: str) -> None:
+    if os.environ["RANK"] == rank:
+        os.kill(os.getpid(), signal.SIGKILL)
+    signal.pause()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_killed_process_is_told_by_its_rank(rank: str) -> None:
+    with pytest.raises(UserError, match=rf"^the process of rank {rank} was killed \(SIGKILL\)"):
+        launch(_die, 2, rank)
+
+
+def test_a_kill_counts_only_where_no_process_has_said_why(tmp_path: Path) -> None:
+    said = tmp_path / "error.json"
+    said.write_text(json.dumps({"message": {"message": "UserError: the disk is full", "extraInfo": {"timestamp": 2}}}))
+    killed = ProcessFailure(1, 4242, -signal.SIGKILL, "")
+    told = _as_raised(ChildFailedError("_work", {1: killed}))
+    assert isinstance(told, UserError)
+    assert str(told).startswith("the process of rank 1 was killed (SIGKILL), as the system does when memory runs out: ")
+    assert str(told).endswith(" resume=<run folder> goes on from the run's last checkpoint")
+    told = _as_raised(ChildFailedError("_work", {1: killed, 0: ProcessFailure(0, 4241, 1, str(said))}))
+    assert str(told) == "the disk is full"
+    bug = ChildFailedError("_work", {0: ProcessFailure(0, 4241, 1, "")})
+    assert _as_raised(bug) is bug
 
 
 @pytest.mark.slow

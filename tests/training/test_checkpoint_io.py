@@ -1,4 +1,5 @@
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,38 @@ def test_a_truncated_checkpoint_is_named(keep: float, tmp_path: Path) -> None:
     path.write_bytes(whole[: int(keep if keep >= 1 else keep * len(whole))])
     with pytest.raises(UserError, match=r"last\.ckpt is not a whole checkpoint"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "others", "remedy"),
+    [
+        ("best.ckpt", ["last.ckpt"], "remove it, and last.ckpt beside it is used, or train anew"),
+        ("last.ckpt", ["best.ckpt"], "copy best.ckpt beside it over it, or train anew"),
+        ("best.ckpt", [], "train anew"),
+        ("last.ckpt", ["other.ckpt"], "train anew"),
+    ],
+)
+def test_a_damaged_checkpoint_is_told_with_the_other_one(
+    damaged: str, others: list[str], remedy: str, tmp_path: Path
+) -> None:
+    for name in (damaged, *others):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=rf"{damaged} is not a whole checkpoint \(.*\): {remedy}$"):
+        read_checkpoint(tmp_path / damaged)
+
+
+def test_a_limit_on_the_size_of_files_is_told_and_the_old_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"a": 1}, path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"^The largest size of a file is reached \(ulimit -f\) while writing"):
+            AtomicCheckpointIO().save_checkpoint({"a": torch.ones(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read_checkpoint(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_damaged_byte_is_noticed(tmp_path: Path) -> None:

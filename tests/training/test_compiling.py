@@ -2,9 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
 
+from genmodels.config.compose import compose
+from genmodels.errors import UserError
 from genmodels.models import NICE, Glow
 from genmodels.models.flows.glow_net import GlowNet
+from genmodels.networks.data_init import initialize
+from genmodels.runs.fit import build_parts
 from genmodels.training.compiling import _largest_repeated, compile_parts
 
 
@@ -17,6 +22,34 @@ def test_a_deep_flow_is_compiled_step_by_step() -> None:
     assert len(nets) == 6
     assert all(sum(net in part.modules() for part in parts) == 1 for net in nets)
     assert len(parts) >= 6
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("gated_pixelcnn_small", "compile=true is not for GatedPixelCNN: its _Layer is not called as a whole"),
+        ("iaf_vae_small", "compile=true is not for IAFVAE: its Block is not called as a whole"),
+        ("glow_small", "compile=true is not for Glow: "),
+    ],
+)
+def test_what_compiling_would_not_help_is_refused(model: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        build_parts(compose([f"model={model}", "compile=true"]))
+
+
+@pytest.mark.parametrize("model", ["pixelcnnpp_small", "pixelcnn_small", "gpt_small", "vae_small"])
+def test_what_is_compiled_is_called(model: str) -> None:
+    """Lists of blocks, and distributions that are asked by their methods, would be compiled for nothing."""
+    built = build_parts(compose([f"model={model}", "compile=true"])).module.model
+    called: set[nn.Module] = set()
+    for module in built.modules():
+        module.register_forward_hook(lambda module, inputs, output: called.add(module))
+    x = torch.randint(17, (4, 1, 8, 8), dtype=torch.uint8)
+    initialize(built, lambda: built.log_prob(x))
+    built.log_prob(x)
+    compiled = [part for part in _largest_repeated(built) if part in called]
+    weights = sum(p.numel() for part in compiled for p in part.parameters())
+    assert weights > 0.5 * sum(p.numel() for p in built.parameters())
 
 
 @pytest.mark.slow

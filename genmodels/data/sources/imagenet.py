@@ -2,8 +2,9 @@
 
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,12 +13,18 @@ from PIL import Image
 from genmodels.data.colours import in_colours
 from genmodels.data.examples import Examples, ImageFiles, PackedImages
 from genmodels.data.files import corrupt, require
+from genmodels.data.pickles import read_arrays
 from genmodels.data.source import Options, Source
 from genmodels.errors import UserError
 from genmodels.files import replacing
 
 BOX_TRAIN_FILES = 10
-DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError)
+DAMAGE = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, NotImplementedError),
+)
+_MOST_IMAGES = 200_000  # in one file; of the published ones each has a tenth of 1,281,167, or 50,000
+_NUM_CLASSES = 1000
 
 
 class DownsampledImageNet(Source):
@@ -67,8 +74,14 @@ class DownsampledImageNet(Source):
         labels = packed.with_suffix(".labels.npy")
         if not (packed.exists() and labels.exists()):
             self._pack(self._batches(part), packed, labels)
-        store = PackedImages(str(packed), (3, self.size, self.size))
-        return Examples(store, torch.from_numpy(np.load(labels)))
+        try:
+            store = PackedImages(str(packed), (3, self.size, self.size))
+            classes = torch.from_numpy(np.array(np.load(labels, mmap_mode="r")))
+        except DAMAGE as error:
+            raise UserError(f"{packed} or {labels} is damaged ({error}): delete both, they are made anew") from error
+        if classes.dtype != torch.int64 or classes.shape != (len(store),) or not _are_classes(classes):
+            raise UserError(f"{labels} does not fit {packed}: delete both, they are made anew")
+        return Examples(store, classes)
 
     def _batches(self, part: str) -> list[Path]:
         """The published files of a part, in order, all present."""
@@ -93,18 +106,11 @@ class DownsampledImageNet(Source):
 
     def _load(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """Images uint8 [N, 3 * size * size] and labels int64 [N], from 1."""
+        largest = _MOST_IMAGES * 3 * self.size**2
         try:
-            content = _load_arrays(path)
-            x, y = np.asarray(content["data"]), np.asarray(content["labels"], dtype=np.int64)
-        except (
-            OSError,
-            EOFError,
-            KeyError,
-            TypeError,
-            ValueError,
-            zipfile.BadZipFile,
-            pickle.UnpicklingError,
-        ) as error:
+            content = _read_npz(path, largest) if path.suffix == ".npz" else read_arrays(path)
+            x, y = content["data"], content["labels"].astype(np.int64)
+        except DAMAGE as error:
             raise corrupt(path, self.label, error) from error
         if x.dtype != np.uint8 or x.shape != (len(y), 3 * self.size**2):
             raise corrupt(path, self.label, f"its images are {x.dtype} {list(x.shape)}")
@@ -123,24 +129,19 @@ class ImageNet64(DownsampledImageNet):
     size = 64
 
 
+def _are_classes(labels: torch.Tensor) -> bool:
+    return not len(labels) or (int(labels.min()) >= 0 and int(labels.max()) < _NUM_CLASSES)
+
+
 def _rgb(picture: Image.Image) -> np.ndarray:
     return np.array(in_colours(picture, "RGB"))
 
 
-def _load_arrays(path: Path) -> Any:
-    if path.suffix == ".npz":
-        return np.load(path)
-    with path.open("rb") as file:
-        return _ArrayUnpickler(file, encoding="latin1").load()
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads pickles of arrays, lists and dictionaries and refuses to call anything else: no checksums of these files
-    are published, and a pickle can run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.startswith("numpy") and name in {"ndarray", "dtype", "_reconstruct", "_frombuffer", "scalar"}:
-            return super().find_class(module, name)
-        if (module, name) == ("_codecs", "encode"):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+def _read_npz(path: Path, largest: int) -> dict[str, np.ndarray]:
+    """The two arrays of an .npz, each of at most `largest` bytes: compressed zeros would fill the memory."""
+    with zipfile.ZipFile(path) as archive:
+        for name in ("data.npy", "labels.npy"):
+            if archive.getinfo(name).file_size > largest:
+                raise ValueError(f"its {name} has more than {largest:,} bytes")
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in ("data", "labels")}

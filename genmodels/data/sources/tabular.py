@@ -5,6 +5,7 @@ step, so that nats compare. The files are those of their archive (Zenodo record 
 """
 
 import tarfile
+import zipfile
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from torchvision.datasets.utils import download_url
 
 from genmodels.data.examples import Examples
 from genmodels.data.files import corrupt, download, require
+from genmodels.data.pickles import read_frame
 from genmodels.data.source import Source
 from genmodels.data.table_checks import constant_column, fault_of, not_finite
 from genmodels.errors import UserError
@@ -27,6 +29,13 @@ ARCHIVE_URL = "https://zenodo.org/records/1161203/files/data.tar.gz"
 ARCHIVE_MD5 = "9b9c9b0375315ad270eba4ce80c093ab"
 
 PARTS = ("train", "validation", "test")
+_MOST_COLUMNS, _MOST_ROWS = 100, 2_000_000  # the sets have up to 63 and 1,659,917
+_LONGEST_HEADER = 10_000  # bytes
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError),
+    zipfile.BadZipFile,
+)
+
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # training, validation, test
 
 
@@ -39,7 +48,7 @@ class Tabular(Source):
 
     def load(self, path: Path) -> Any:
         """The content of one of the files."""
-        return np.load(path)
+        return np.array(np.load(path, mmap_mode="r"))  # mapped first: a header may name any size
 
     @abstractmethod
     def parts(self, *contents: Any) -> Parts:
@@ -47,14 +56,12 @@ class Tabular(Source):
 
     def read(self, part: str) -> Examples:
         paths = [require(self.root / name, self.title, self._remedy()) for name in self.files]
-        path = paths[0]
-        contents: list[Any] = []
+        contents = [self._loaded(path) for path in paths]
+        path = paths[-1]
         try:
-            for path in paths:
-                contents.append(self.load(path))
             with np.errstate(invalid="ignore", divide="ignore"):  # what comes of it is told below
                 parts = [np.ascontiguousarray(rows, dtype=np.float32) for rows in self.parts(*contents)]
-        except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError) as error:
+        except _DAMAGE as error:
             raise self._fault(paths) or corrupt(path, self.title, error) from error
         examples = {name: torch.from_numpy(rows) for name, rows in zip(PARTS, parts, strict=True)}
         for name, x in examples.items():
@@ -63,6 +70,12 @@ class Tabular(Source):
                 words = f"in the preprocessed {name} part, {fault}"
                 raise self._fault(paths) or corrupt(path, self.title, words)
         return Examples(examples[part])
+
+    def _loaded(self, path: Path) -> Any:
+        try:
+            return self.load(path)
+        except _DAMAGE as error:
+            raise corrupt(path, self.title, error) from error
 
     def _fault(self, paths: Sequence[Path]) -> UserError | None:
         """What is wrong in the files themselves, where that can be told. Columns that are not used may hold anything,
@@ -128,12 +141,16 @@ class Gas(Tabular):
     def load(self, path: Path) -> Any:
         pandas = _optional("pandas")
         try:
-            return pandas.read_pickle(path)
+            frame = read_frame(path, pandas)
         except Exception as error:  # an old pickle can fail in any way
             raise UserError(
                 f"pandas {pandas.__version__} cannot read {path.absolute()} ({error}): it was written by an old "
-                "pandas; read it with one below 2 and save it again with DataFrame.to_pickle."
+                "pandas, or is another file; read the published one with a pandas below 2 and save it again with "
+                "DataFrame.to_pickle."
             ) from error
+        if len(frame.columns) > _MOST_COLUMNS:
+            raise ValueError(f"it has {len(frame.columns):,} columns")
+        return frame
 
     def parts(self, *contents: Any) -> Parts:
         data = contents[0].drop(columns=["Meth", "Eth", "Time"])
@@ -149,7 +166,13 @@ class Hepmass(Tabular):
     files = ("hepmass/1000_train.csv", "hepmass/1000_test.csv")
 
     def load(self, path: Path) -> Any:
-        return _optional("pandas").read_csv(path, index_col=False)
+        pandas = _optional("pandas")
+        with path.open("rb") as file:
+            header = file.readline(_LONGEST_HEADER)
+        # Pandas fills short rows up: a long header above many empty lines would fill the memory.
+        if b'"' in header or header.count(b",") >= _MOST_COLUMNS or not header.endswith(b"\n"):
+            raise ValueError(f"its first line is no header of at most {_MOST_COLUMNS} columns")
+        return pandas.read_csv(path, index_col=False, skip_blank_lines=False)
 
     def parts(self, *contents: Any) -> Parts:
         train, test = contents
@@ -182,7 +205,7 @@ class BSDS300(Tabular):
 
     def load(self, path: Path) -> Any:
         with _optional("h5py").File(path, "r") as file:
-            return file["train"][:], file["validation"][:], file["test"][:]
+            return tuple(_rows(file, part) for part in PARTS)
 
     def parts(self, *contents: Any) -> Parts:
         return contents[0]
@@ -194,6 +217,16 @@ def _optional(name: str) -> ModuleType:
         return __import__(name)
     except ImportError as error:
         raise UserError(f"This data set needs {name}: run pip install 'genmodels[tabular]'.") from error
+
+
+def _rows(file: Any, part: str) -> np.ndarray:
+    """One part of an HDF5 file, which may name other files to take its numbers from, or any number of zeros."""
+    found = file[part] if file.get(part, getlink=True).__class__.__name__ == "HardLink" else None
+    if found is None or not hasattr(found, "shape") or found.external or found.is_virtual:
+        raise ValueError(f"its {part} part lies in another file")
+    if found.dtype.kind != "f" or found.ndim != 2 or found.size > _MOST_ROWS * _MOST_COLUMNS:
+        raise ValueError(f"its {part} part is {found.dtype} {list(found.shape)}")
+    return found[:]
 
 
 def _last_tenth(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

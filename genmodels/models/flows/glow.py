@@ -64,6 +64,8 @@ class Glow(Flow):
 
     takes = frozenset(("images",))
 
+    not_compiled = "the compiler needs more than seven minutes of CPU time for a small one"
+
     def __init__(
         self,
         shape: Sequence[int],

@@ -6,6 +6,7 @@ from torch import Tensor
 from genmodels.distributions import Base, StandardNormal
 from genmodels.distributions.normal import log_normal
 from genmodels.models.vaes.posterior import Posterior
+from genmodels.networks.full_precision import full, no_autocast
 
 
 class FullCovariance(Posterior):
@@ -28,7 +29,8 @@ class FullCovariance(Posterior):
     def sample(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_diagonal, factor = self._parameters_from(features)
         noise = torch.randn_like(mean)
-        return mean + (factor @ noise[..., None])[..., 0], log_normal(noise, log_diagonal)
+        with no_autocast(noise):
+            return mean + (factor @ noise[..., None])[..., 0], log_normal(noise, log_diagonal)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         mean, log_diagonal, factor = self._parameters_from(features)
@@ -58,7 +60,7 @@ class FullCovariance(Posterior):
     def _parameters_from(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """mu and log L_ii, [B, Z], and L, [B, Z, Z]."""
         n = self.num_latents
-        mean, log_diagonal, below = features.tensor_split((n, 2 * n), dim=-1)
+        mean, log_diagonal, below = full(features).tensor_split((n, 2 * n), dim=-1)
         factor = torch.diag_embed(log_diagonal.exp())
         factor[..., self.rows, self.columns] = below
         return mean, log_diagonal, factor

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.models.vaes.iaf_step import IAFStep
+from genmodels.networks.full_precision import full
 from genmodels.networks.same_conv import DoublingConv2d, SameConv2d, Size
 
 _INIT_SCALE = 0.1
@@ -75,11 +76,12 @@ class Block(nn.Module):
         if self.below is not None:
             h = h[:, :, ::2, ::2]
         h = h.add(self.up_second(F.elu(inner)), alpha=_RESIDUAL)
-        return h, BottomUp(Normal(mean, log_scale), context)
+        return h, BottomUp(Normal(full(mean), full(log_scale)), context)
 
     def down(self, h: Tensor) -> TopDown:
         """h from above -> what it says of z."""
         *normals, context, features = self.down_first(F.elu(h)).split(self.down_sizes, dim=1)
+        normals = [full(part) for part in normals]
         return TopDown(Normal(*normals[:2]), Normal(*normals[2:]), context, features)
 
     def with_latents(self, h: Tensor, features: Tensor, z: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genmodels.distributions.base import Base, StandardNormal
 from genmodels.distributions.normal import log_normal, log_normal_of_pairs
 from genmodels.errors import UserError
+from genmodels.networks.full_precision import full
 from genmodels.ranges import at_least
 
 _PAIRS = 2**16  # at a time: fewer take more time, more take more memory
@@ -98,5 +99,5 @@ class Diagonal(Posterior):
         return log_normal_of_pairs(z, *self._split(features))
 
     def _split(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_scale = features.chunk(2, dim=-1)
+        mean, log_scale = full(features).chunk(2, dim=-1)
         return mean, log_scale if self.log_scales is None else log_scale.clamp(*self.log_scales)

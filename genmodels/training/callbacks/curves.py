@@ -1,6 +1,5 @@
 """A picture of metrics.csv."""
 
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +14,15 @@ from genmodels.training.csv_logger import Series, read_series
 
 
 class Curves(pl.Callback):
-    """Draws curves.png after a validation, unless it is only `every_seconds` old, and at the end."""
+    """Draws curves.png after a validation, once in `every_seconds` of training, and at the end."""
 
     def __init__(self, every_seconds: float = 30.0) -> None:
         self.every_seconds = every_seconds
-        self._drawn_at = -math.inf
+        self._drawn_at = 0.0
         self._forgiving = Forgiving("curves.png")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._drawn_at = time.monotonic()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if time.monotonic() - self._drawn_at >= self.every_seconds:  # half a second: as long as many an epoch

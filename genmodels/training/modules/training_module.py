@@ -22,6 +22,7 @@ from genmodels.models.model import Model
 from genmodels.networks.data_init import needs_initialization
 from genmodels.objectives import Objective, Selection
 from genmodels.objectives.objective import Direction
+from genmodels.precisions import precision_error
 from genmodels.randomness import seed_for, seed_generators, seeded
 from genmodels.training.initialization import broadcast_from_rank_zero, initialize_from
 from genmodels.training.position import is_mid_accumulation, window_size
@@ -207,11 +208,8 @@ class TrainingModule(pl.LightningModule, ABC):
     # ---- the course of a run
 
     def setup(self, stage: str) -> None:
-        if self.trainer.precision == "16-mixed":
-            raise UserError(
-                f"trainer.precision={self.trainer.precision} scales the loss, which hides what the NaN guard and "
-                "gradient clipping measure; use trainer.precision=bf16-mixed or 32-true."
-            )
+        if error := precision_error(self.trainer.precision):
+            raise UserError(error)
 
     def on_train_start(self) -> None:
         if not needs_initialization(self.model):

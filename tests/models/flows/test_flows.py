@@ -251,7 +251,7 @@ def test_edge_channel_tells_padding_from_black() -> None:
     conv = EdgeAwareConv2d(1, 2, 3, edge=True)
     for parameter in conv.parameters():
         torch.nn.init.normal_(parameter)
-    out = conv.convolve(torch.zeros(1, 1, 5, 5), scale=None, bias=None)
+    out = conv.convolve(torch.zeros(1, 1, 5, 5), conv.kernel())
     assert not out[:, :, 1:-1, 1:-1].any()
     assert out[:, :, 0].all()
 
@@ -259,7 +259,7 @@ def test_edge_channel_tells_padding_from_black() -> None:
     plane = torch.nn.functional.pad(torch.zeros(2, 1, 5, 5), [1] * 4, value=1.0)
     kernel = torch.cat((conv.weight, conv.edge_weight), dim=1)
     expected = torch.nn.functional.conv2d(torch.cat((padded, plane), dim=1), kernel)  # pad, append the plane, convolve
-    torch.testing.assert_close(conv.convolve(padded[:, :, 1:-1, 1:-1], scale=None, bias=None), expected)
+    torch.testing.assert_close(conv.convolve(padded[:, :, 1:-1, 1:-1], conv.kernel()), expected)
 
 
 def _count(model: torch.nn.Module) -> int:

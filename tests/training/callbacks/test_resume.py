@@ -140,14 +140,25 @@ def test_a_stopped_process_resumes_exactly(sent: signal.Signals, hundred_steps: 
     assert_same_run(tmp_path, hundred_steps)
 
 
-@pytest.mark.parametrize("damage", ["none", "half a row", "no file", "empty file"])
-def test_killed_with_a_checkpoint_from_before_the_first_row(damage: str, tmp_path: Path) -> None:
+LATE_ROWS = {"max_epochs": 3, "every_n_steps": 3, "log_every_n_steps": 4, "check_val_every_n_epoch": 3}
+
+
+@pytest.fixture(scope="module")
+def killed_after_five_steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint is of step 3, the first row of step 4 of four in an epoch, and step 5 is the last."""
-    options = {"max_epochs": 3, "every_n_steps": 3, "log_every_n_steps": 4, "check_val_every_n_epoch": 3}
+    folder = tmp_path_factory.mktemp("killed") / "run"
     script = Path(training_toys.__file__).with_name("train_toy.py")
-    stopped, straight = tmp_path / "stopped", tmp_path / "straight"
-    killed = subprocess.run([sys.executable, script, stopped, json.dumps(options), "5"], check=False)
+    killed = subprocess.run([sys.executable, script, folder, json.dumps(LATE_ROWS), "5"], check=False)
     assert killed.returncode == -signal.SIGKILL
+    return folder
+
+
+@pytest.mark.parametrize("damage", ["none", "half a row", "no file", "empty file"])
+def test_killed_with_a_checkpoint_from_before_the_first_row(
+    damage: str, killed_after_five_steps: Path, tmp_path: Path
+) -> None:
+    stopped, straight = tmp_path / "stopped", tmp_path / "straight"
+    shutil.copytree(killed_after_five_steps, stopped)
     assert read_checkpoint(stopped / "checkpoints" / "last.ckpt")["metrics_size"] == 0
     metrics = stopped / "metrics.csv"
     whole = metrics.read_text()
@@ -156,8 +167,8 @@ def test_killed_with_a_checkpoint_from_before_the_first_row(damage: str, tmp_pat
         metrics.unlink()
     else:
         metrics.write_text({"none": whole, "half a row": whole[:-3], "empty file": ""}[damage])
-    train(stopped, resume=True, extra=[Curves()], **options)
-    train(straight, **options)
+    train(stopped, resume=True, extra=[Curves()], **LATE_ROWS)
+    train(straight, **LATE_ROWS)
     assert_same_run(stopped, straight)
     assert (stopped / "curves.png").exists()
 
