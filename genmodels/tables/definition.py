@@ -20,7 +20,7 @@ class Source:
     """What a cell is a run of: keys that a row, a column and a cell of the YAML may hold; the last named wins.
 
     Attributes:
-        experiment: of conf/experiment, whose `published` is the cell's published figure.
+        experiment: of conf/experiment, whose `published` is the cell's published figure, and whose data is the cell's.
         model, data: of conf/model and conf/data, where there is no experiment.
         overrides: keys of train.py; those of the column come before those of the row and of the cell.
         missing: why there can be no run; the cell says so.
@@ -191,6 +191,8 @@ def _cell(name: str, row: RowFile, columns: Mapping[str, ColumnFile], column: st
     merged: dict[str, Any] = {"overrides": [override for part in parts for override in part.overrides]}
     for key in ("experiment", "model", "data", "missing", "published"):
         merged[key] = next((value for part in reversed(parts) if (value := getattr(part, key)) is not None), None)
+    if merged["experiment"] is not None:
+        merged["data"] = None  # it has data of its own
     source = Source(**merged)
     _check(source, path)
     return Cell(name, column, source)

@@ -53,11 +53,11 @@ def test_a_cell_takes_what_its_column_and_its_row_say_and_its_own_last(tmp_path:
         ("glow", "digits"): (None, "glow", "digits", ["a=1", "b=2"], None),
         ("glow", "cifar10"): (None, "glow", "cifar10", ["b=2"], None),
         ("pixelcnnpp", "digits"): (None, "nice", "mnist", ["a=1"], None),
-        ("pixelcnnpp", "cifar10"): ("glow_cifar10", None, "cifar10", [], None),
+        ("pixelcnnpp", "cifar10"): ("glow_cifar10", None, None, [], None),
         ("none_yet", "digits"): (None, None, "digits", ["a=1"], "no model"),
         ("none_yet", "cifar10"): (None, None, "cifar10", [], "no model"),
         ("one", "digits"): None,
-        ("one", "cifar10"): ("glow_cifar10", None, "cifar10", [], None),
+        ("one", "cifar10"): ("glow_cifar10", None, None, [], None),
     }
     assert table.columns == {"digits": "digits", "cifar10": "CIFAR-10"}
 
