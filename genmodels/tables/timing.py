@@ -14,6 +14,7 @@ from genmodels.training.position import module_of
 
 _FIRST = 2  # steps that are not timed: initialisation from data, and what libraries prepare at their first call
 _LEAST = 3  # steps that are
+_AT_EVERY_STEP = ("ema", "nan_guard", "step_metrics")  # callbacks whose time is the step's
 _SHARE, _MOST = 0.1, 5.0  # of the training to come, and seconds, that the timing takes once it has the least
 
 
@@ -94,8 +95,9 @@ def time_steps(config: dict[str, Any], seconds: float, clock: Literal["cpu", "wa
         "val_check_interval": 1_000_000_000,
         "enable_checkpointing": False,
     }
-    logger = config["logger"] | {"mode": "disabled", "csv": False}
-    probe = {**config, "trainer": trainer, "callbacks": {"ema": config["callbacks"].get("ema")}, "logger": logger}
+    logger = config["logger"] | {"mode": "disabled"}
+    callbacks = {name: config["callbacks"].get(name) for name in _AT_EVERY_STEP}
+    probe = {**config, "trainer": trainer, "callbacks": callbacks, "logger": logger}
     parts, watch = build_parts(probe), Stopwatch(clock, min(_MOST, _SHARE * seconds))
     with tempfile.TemporaryDirectory(prefix="genmodels-") as folder:
         fit(probe, folder, "timing", False, Parts(parts.module, parts.data, [*parts.callbacks, watch]))
