@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from genmodels.runs.folder import RunFolder
-from genmodels.tables.budgets import Budget, batches_of
+from genmodels.tables.budgets import Budget, batches_of, rule
 from genmodels.tables.definition import Cell, Shown, Table, published
 from genmodels.tables.plan import CellFile, folder_of, state
 from genmodels.tables.running import reason
@@ -34,6 +34,7 @@ def collect(
         "title": table.title,
         "budget": budget.name,
         "budget_in_words": budget.in_words(),
+        "rule": rule() if budget.seconds is not None else "",
         "rows": table.rows,
         "groups": table.groups,
         "columns": table.columns,

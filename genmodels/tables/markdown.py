@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from genmodels.tables.budgets import rule
-
 MARKS = {"confirmed": "", "second_hand": "†", "recalled": "‡"}
 _LEGEND = {
     "second_hand": "†: read in somebody's transcription, not in the paper",
@@ -22,7 +20,13 @@ def in_markdown(found: Mapping[str, Any]) -> str:
     lines = [f"# {found['title']}", "", *_table(found), *_left_out(found), *_legend(found)]
     if found["note"]:
         lines += ["", found["note"]]
-    lines += ["", f"Budget {found['budget_in_words']} {rule()}", *_runs(found), *_reasons(found), *_sources(found)]
+    lines += [
+        "",
+        f"Budget {found['budget_in_words']} {found['rule']}".rstrip(),
+        *_runs(found),
+        *_reasons(found),
+        *_sources(found),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -97,7 +101,13 @@ def measured_text(cell: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
     digits = 2 if abs(measured["value"]) >= 100 or (error or 0) >= 0.1 else 3
     shown = f"{bound}{measured['value']:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
     seeds = "" if measured["over"] == "examples" else f", {measured['over']}"
-    return f"{shown} ({cell['budget']}{seeds})"
+    return f"{shown}{other_name(measured, figure)} ({cell['budget']}{seeds})"
+
+
+def other_name(measured: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
+    """What was measured, if that is of the published figure's kind and yet does not compare: " fid_small" for "fid"."""
+    name = measured["name"]
+    return "" if name == figure["figure"] or figure["figure"] == "nll" else f" {name}"
 
 
 def _left_out(found: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from genmodels.pictures import save_figure
-from genmodels.tables.markdown import MARKS, columns_of, published_value
+from genmodels.tables.markdown import MARKS, columns_of, other_name, published_value
 
 _BLUE, _GREY = "#2a6f97", "#555555"
 
@@ -44,11 +44,13 @@ def draw(found: Mapping[str, Any], path: Path) -> bool:
 
 
 def _points(found: Mapping[str, Any], panel: Mapping[str, Any]) -> dict[str, tuple[float | None, Any, str]]:
-    """Published value, measured figure and the mark of the former, of rows that have either."""
+    """Published value, if it compares, measured figure and the mark of the former, of rows that have either."""
     points = {}
     for cell in found["cells"]:
         if cell["column"] == panel["column"]:
             value, measured = published_value(cell, panel["figure"]), cell["figures"].get(panel["figure"]["title"])
+            if measured is not None and other_name(measured, panel["figure"]):
+                value = None  # on another scale
             if value is not None or measured is not None:
                 mark = MARKS[cell["published"]["status"]] if value is not None else ""
                 points[cell["row"]] = (value, measured, mark)
@@ -68,7 +70,8 @@ def _panel(axes: Axes, found: Mapping[str, Any], panel: Mapping[str, Any], rows:
     axes.set_yticks(range(len(rows)), [found["rows"][row] for row in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel(panel["head"] or panel["figure"]["title"], fontsize=9)
+    names = {other_name(measured, panel["figure"]) for _, measured, _ in _points(found, panel).values() if measured}
+    axes.set_xlabel((panel["head"] or panel["figure"]["title"]) + "".join(sorted(names)), fontsize=9)
     axes.grid(axis="x", color="#eeeeee")
     axes.set_axisbelow(True)
     for side in ("top", "right"):
