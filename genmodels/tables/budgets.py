@@ -33,8 +33,9 @@ Everything in the recipe that is a length ({lengths}) is multiplied by the same 
 exponential decay keeps its total; half of an average of weights is always younger than a twentieth of the run; there
 are {validations} validations, evenly spread, and no early stopping; the weights that validated best count, as ever;
 where validations and test would take more than a quarter of the training's seconds, fewer examples are scored.
-`smoke` and `laptop` take a model's `<name>_small` where there is one, and small batches. Learning rates stay as the
-recipe has them. `paper` is the recipe as it stands.
+`smoke` and `laptop` take a model's `<name>_small` where there is one, and small batches; what a recipe itself sets of
+the model, a width too, stays as it sets it. Learning rates stay as the recipe has them. `paper` is the recipe as it
+stands.
 """
 
 

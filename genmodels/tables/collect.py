@@ -115,9 +115,9 @@ def figure_in(metrics: Mapping[str, Mapping[str, Any]], shown: Shown) -> dict[st
     if not entries:
         return None
     entry = max(entries, key=lambda entry: entry["protocol"].get("importance_samples") or 0)
-    value, error, unit = entry["mean"], entry["standard_error"], entry["unit"]
+    value, error, unit, kind = entry["mean"], entry["standard_error"], entry["unit"], entry["kind"]
     if shown.part is not None:
-        value, error = entry["parts"][shown.part]
+        (value, error), kind = entry["parts"][shown.part], "estimate"  # whatever the whole is a bound of
     elif shown.figure == "nll" and unit != "nats":
         factor = entry["other_units"]["nats"] / value
         value, error, unit = value * factor, None if error is None else error * abs(factor), "nats"
@@ -127,7 +127,7 @@ def figure_in(metrics: Mapping[str, Mapping[str, Any]], shown: Shown) -> dict[st
         "standard_error": error,
         "unit": unit,
         "direction": entry["direction"],
-        "kind": entry["kind"],
+        "kind": kind,
         "importance_samples": entry["protocol"].get("importance_samples"),
         "num_examples": entry["num_examples"],
         "split": entry["split"],

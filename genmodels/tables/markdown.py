@@ -132,10 +132,10 @@ def _legend(found: Mapping[str, Any]) -> list[str]:
     figures = [figure for cell in found["cells"] for figure in cell["figures"].values()]
     for kind, text in (("lower", "≤: a bound from above"), ("higher", "≥: a bound from below")):
         if any(figure["kind"] == "bound" and figure["direction"] == kind for figure in figures):
-            told.append(f"{text}, by importance weights")
+            told.append(text)
     if figures:
         seeds = any(figure["over"] != "examples" for figure in figures)
-        told.append(f"±: one standard error over {'seeds' if seeds else 'test examples, of one run each'}")
+        told.append(f"±: one standard error over {'seeds' if seeds else 'examples, of one run each'}")
     return ["", ". ".join(told) + "."] if told else []
 
 

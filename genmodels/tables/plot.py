@@ -71,7 +71,10 @@ def _panel(axes: Axes, found: Mapping[str, Any], panel: Mapping[str, Any], rows:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="x", labelsize=8)
     names = {other_name(measured, panel["figure"]) for _, measured, _ in _points(found, panel).values() if measured}
-    axes.set_xlabel((panel["head"] or panel["figure"]["title"]) + "".join(sorted(names)), fontsize=9)
+    others = ",".join(sorted(name for name in names if name))
+    axes.set_xlabel(
+        (panel["head"] or panel["figure"]["title"]) + (f" ({others.strip()})" if others else ""), fontsize=9
+    )
     axes.grid(axis="x", color="#eeeeee")
     axes.set_axisbelow(True)
     for side in ("top", "right"):

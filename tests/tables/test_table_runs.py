@@ -287,6 +287,10 @@ def test_which_figure_is_shown_and_in_which_unit() -> None:
     parts = {"c": entry("elbo_surgery", 1.0, None, parts={"average KL": [7.0, 0.1]})}
     found = figure_in(parts, Shown("elbo_surgery", "x", "average KL"))
     assert found is not None
-    assert (found["value"], found["standard_error"]) == (7.0, 0.1)
+    assert (found["value"], found["standard_error"], found["kind"]) == (
+        7.0,
+        0.1,
+        "estimate",
+    )  # no bound, as the whole is
     assert figure_in({"d": entry("fid_small", 3.0, None)}, Shown("fid", "x")) is not None
     assert figure_in(metrics, Shown("fid", "x")) is None
