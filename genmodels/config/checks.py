@@ -14,12 +14,16 @@ from genmodels.errors import UserError
 
 @dataclass
 class Evaluation:
-    """How training scores the test set in the end: K, how many images (null: all), images x samples at a time."""
+    """How training scores the test set in the end: K, how many images (null: all), images x samples at a time.
+
+    `num_samples` is how many are drawn for metrics of samples.
+    """
 
     importance_samples: int
     max_images: int | None
     batch_size: int
     metrics: list[str] | None = None
+    num_samples: int = 10_000
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Published:
         standard_error: one, in the figure's unit.
         unit: where the metric's name does not tell it.
         protocol: how it was measured, where that is not as here.
+        parts: further numbers of the same measurement, by the names that ours have.
     """
 
     metric: str
@@ -46,6 +51,7 @@ class Published:
     standard_error: float | None = None
     unit: Literal["bits/dim", "nats"] | None = None
     protocol: str | None = None
+    parts: dict[str, float] | None = None
 
 
 @dataclass

@@ -61,6 +61,12 @@ def compose(overrides: Sequence[str] = (), config_name: str = "config") -> dict[
         hydra.cfg = before
 
 
+def choices_of(overrides: Sequence[str] = ()) -> dict[str, str]:
+    """The option of every group that `python train.py <overrides>` would run with, by the group's name."""
+    chosen = _composed(overrides, "config").hydra.runtime.choices
+    return {str(group): str(option) for group, option in chosen.items()}
+
+
 def compose_unresolved(overrides: Sequence[str], config_name: str) -> DictConfig:
     """The same with interpolations and missing values still in it."""
     return _without_hydra(_composed(overrides, config_name))

@@ -1,0 +1,151 @@
+"""A paper's table: train what it still lacks, and set published and measured figures side by side.
+
+    python experiments/reproduce.py table=<name> budget=smoke|laptop|gpu_hour|paper
+
+Keys, written key=value:
+    table=<name>           one of those below, or a file of your own, table=my/table.yaml (needed)
+    budget=<name>          smoke: 20 CPU seconds of training a cell; laptop: at most 15 CPU minutes a row;
+                           gpu_hour: an hour on a GPU a cell; paper: the recipes as they stand (needed)
+    rows=[<row>,<row>]     only these; `list=true` tells their names
+    columns=[<column>]     only these
+    seeds=[0]              a run for each, the cell is their mean
+    data_dir=data          where data sets lie
+    download=false         true: fetch what is missing, where that is possible
+    launcher=null          runs through a Hydra launcher: joblib, submitit_slurm, ...; its keys follow as they are
+    output_dir=outputs     of the runs: <output_dir>/tables/<table>/<budget>/<row>__<column>
+    results=<folder>       of the tables: <results>/<table>/<budget>/, by default experiments/results
+    list=false             true: say what the table is and what is finished, and run nothing
+
+Finished runs are kept, unfinished ones go on where they stopped (Ctrl-C leaves a checkpoint), a row whose recipe has
+changed is run again, and one that fails is told with its log while the others go on. Written are table.json,
+table.md and table.png. docs/tables.md says more.
+
+Examples:
+    python experiments/reproduce.py table=all_families budget=smoke columns=[digits]
+    python experiments/reproduce.py table=flowpp_table1 budget=laptop rows=[glow,flowpp] data_dir=~/data
+    python experiments/reproduce.py table=maf_tabular budget=gpu_hour launcher=joblib hydra.launcher.n_jobs=2
+
+Tables:
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from genmodels.config.mistakes import sentence_for
+from genmodels.errors import Interrupted, UserError, nearest
+from genmodels.files import write_text
+from genmodels.tables import (
+    Asked,
+    Table,
+    budget_of,
+    chosen,
+    collect,
+    draw,
+    in_markdown,
+    jobs_of,
+    load_table,
+    run_jobs,
+    tables_in,
+)
+
+HERE = Path(__file__).resolve().parent
+KEYS: dict[str, Any] = {
+    "table": None,
+    "budget": None,
+    "rows": [],
+    "columns": [],
+    "seeds": [0],
+    "data_dir": "data",
+    "download": False,
+    "launcher": None,
+    "output_dir": "outputs",
+    "results": str(HERE / "results"),
+    "list": False,
+}
+
+
+def asked_by(arguments: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The command line, read: our own keys, and those of Hydra's launcher as they were typed.
+
+    Raises:
+        UserError: a key that does not exist, or a value that is none.
+    """
+    own, others = dict(KEYS), []
+    for override in OverridesParser.create().parse_overrides(list(arguments)):
+        key = override.key_or_group
+        if key in own:
+            own[key] = override.value()
+        elif key.startswith("hydra"):
+            others.append(override.input_line or "")
+        else:
+            meant = nearest(key, KEYS)
+            raise UserError(f"there is no key {key}: " + (f"did you mean {meant}?" if meant else ", ".join(KEYS)))
+    for key in ("table", "budget"):
+        if own[key] is None:
+            raise UserError(f"{key} is missing: give {key}=<name>, see --help")
+    for key in ("rows", "columns", "seeds"):
+        own[key] = own[key] if isinstance(own[key], list) else [own[key]]
+    if not own["seeds"] or not all(type(seed) is int and seed >= 0 for seed in own["seeds"]):
+        raise UserError(f"seeds must be a list of whole numbers, seeds=[0,1,2], got {own['seeds']}")
+    return own, tuple(others)
+
+
+def table_of(name: str) -> Table:
+    """Of that name in experiments/tables, or of that file."""
+    return load_table(Path(name) if str(name).endswith(".yaml") else HERE / "tables" / f"{name}.yaml")
+
+
+def main() -> None:
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        listed = tables_in(HERE / "tables")
+        print((__doc__ or "") + "\n".join(f"    {name:<20} {title}" for name, title in listed.items()))
+        return
+    try:
+        sys.exit(_main(sys.argv[1:]))
+    except (Interrupted, KeyboardInterrupt):
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        sentence = sentence_for(error, "config", [])
+        if sentence is None:
+            raise
+        print(sentence, file=sys.stderr)
+        sys.exit(2)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    own, hydra = asked_by(arguments)
+    table, budget = table_of(own["table"]), budget_of(own["budget"])
+    rows, columns = chosen(own["rows"], table.rows, "rows"), chosen(own["columns"], table.columns, "columns")
+    root = Path(own["output_dir"]).expanduser() / "tables"
+    out = Path(own["results"]).expanduser() / table.name / budget.name
+    where = [str(Path(own[key]).expanduser().absolute()) for key in ("output_dir", "data_dir")] + [str(HERE.parent)]
+
+    def write() -> dict[str, Any]:
+        found = collect(table, own["seeds"], budget, root, where)
+        write_text(out / "table.json", json.dumps(found, indent=1) + "\n")
+        write_text(out / "table.md", in_markdown(found))
+        draw(found, out / "table.png")
+        return found
+
+    if own["list"]:
+        print(in_markdown(collect(table, own["seeds"], budget, root, where)))
+        print("rows: " + ", ".join(table.rows))
+        return 0
+    jobs = jobs_of(table, rows, columns, own["seeds"], budget, root)
+    asked = Asked(own["data_dir"], bool(own["download"]), own["launcher"], hydra)
+    told = run_jobs(jobs, table.metrics, asked, after=write)
+    print(in_markdown(write()))
+    for line in told:
+        print(line, file=sys.stderr)
+    print(f"table: {out}")
+    return 1 if told else 0
+
+
+if __name__ == "__main__":
+    main()
