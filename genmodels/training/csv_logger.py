@@ -60,6 +60,8 @@ class CSVMetrics(RunLogger):
         """Forget every row after the first `size` bytes; of a file that has lost more than that, nothing."""
         if self.size() > size:
             os.truncate(self.path, size)
+        rows = read_rows(self.path) if self.path.is_file() else []
+        self._epoch = rows[-1][1] if rows else 0  # that of final figures, where nothing is left to be trained
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -27,6 +27,15 @@ def test_csv_rows_are_tidy_and_survive_a_rewind(tmp_path: Path) -> None:
         ]
 
 
+def test_final_figures_of_a_run_that_has_nothing_left_to_train_are_of_its_last_epoch(tmp_path: Path) -> None:
+    first = CSVMetrics(tmp_path)
+    first.log_metrics({"a": 0.1, "epoch": 5}, step=9)
+    resumed = CSVMetrics(tmp_path)
+    resumed.rewind(first.size())
+    resumed.log_final({"test/a": 0.2}, step=9)
+    assert resumed.path.read_text().splitlines()[-1] == "9,5,test/a,0.2"
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
