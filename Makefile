@@ -32,6 +32,9 @@ format: $(VENV)/installed ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/installed ## Build docs/ as a site in build/docs, with all keys and classes
+	$(BIN)/python -m mkdocs build --strict
+
 install: $(VENV)/installed ## Create .venv with the tested versions and the project in it
 
 # torch first: on its own it resolves to one build, which everything else then accepts.
@@ -39,10 +42,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is %d.%d; set PYTHON=..." % sys.version_info[:2] if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt torch torchvision
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,fid,sweeps,tabular]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,docs,fid,sweeps,tabular]'
 	@touch $@
 
 clean: ## Remove .venv and caches; runs in outputs/ stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
 
-.PHONY: help quickstart test test-all check format install clean
+.PHONY: help quickstart test test-all check format docs install clean

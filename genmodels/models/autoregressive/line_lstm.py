@@ -28,7 +28,7 @@ class Lines(nn.Module):
             and the place where its own states begin.
         num_places: of all frames.
         order: [directions, pixels], the pixel visited at each time; `times` is its inverse.
-        first_tap, place: [directions][pixel], where the states a pixel takes begin and where its own goes.
+        first_tap, place: `[directions][pixel]`, where the states a pixel takes begin and where its own goes.
         initial: the places outside the map that hold the initial state, those that number i would find itself at; the
             others outside are zero.
     """
