@@ -51,7 +51,7 @@ def test_a_page_of_the_book_has_its_parts_and_names_what_is_where_it_says(page: 
     assert places >= 3
 
 
-FIGURE = re.compile(r"\d[\d.,]* ± \d[\d.]*")
+FIGURE = re.compile(r"\d[\d.,]* ± \d+(?:\.\d+)?")
 
 
 @pytest.mark.parametrize("page", BOOK, ids=lambda page: page.stem)
