@@ -1,13 +1,10 @@
 """The composition root: a config becomes data, model, module, trainer and a run folder."""
 
 import contextlib
-import os
 import sys
-import traceback
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +17,16 @@ from genmodels.config.combinations import epoch_errors
 from genmodels.config.devices import global_rank, local_processes, started_by_a_launcher
 from genmodels.config.resuming import resumed_config
 from genmodels.config.targets import raise_all
-from genmodels.errors import Interrupted, Pruned, Requeued, UserError, printable
+from genmodels.errors import Requeued, UserError, printable
 from genmodels.evaluation.scoring import chosen_metrics, in_words, keep, score
 from genmodels.evaluation.setting import Setting
-from genmodels.files import write_text
+from genmodels.runs.course import beginning, recorded_end, say_what_next
 from genmodels.runs.finished_run import load_run
 from genmodels.runs.fit import Parts, build_parts, fit, loggers_of
 from genmodels.runs.folder import RunFolder
 from genmodels.runs.launch import launch
 from genmodels.runs.lock import held
 from genmodels.runs.model_size import held_to_checkpoint
-from genmodels.runs.provenance import provenance
 from genmodels.runs.signals import ending_in_order
 from genmodels.runs.start_table import print_start_table, start_table
 from genmodels.runs.trial import trial_errors
@@ -38,7 +34,6 @@ from genmodels.runs.unfinished import newest_unfinished, requeued_run
 from genmodels.training.checkpoint_io import read_checkpoint
 from genmodels.training.loggers import log_final
 from genmodels.training.run_logger import RunLogger
-from genmodels.training.wandb_logger import sync_hint
 
 
 @dataclass(frozen=True)
@@ -140,14 +135,14 @@ def _train(start: Start, is_leader: bool, watching: Sequence[pl.Callback]) -> fl
     wandb_id = folder.read_record().get("wandb_id") or uuid.uuid4().hex[:8]
     if is_leader:
         loggers_of(config, parts.module, str(folder.path), wandb_id)  # one that is not installed: told before any file
-    with _recorded_end(folder) if is_leader else ending_in_order():
+    with recorded_end(folder) if is_leader else ending_in_order():
         if is_leader:
             folder.write_config(config)
-            folder.update_record(**_beginning(folder, config, start.overrides, wandb_id, parts))
+            folder.update_record(**beginning(folder, config, start.overrides, wandb_id, parts.module.model))
             print_start_table(start_table(config, parts.module, parts.data, folder.path))
         value = _fit(config, folder, wandb_id, start.resume, parts, watching)
         if is_leader:
-            _conclude(folder)
+            say_what_next(folder)
     return value
 
 
@@ -224,53 +219,6 @@ def _fit(
     return launch(fit, processes, config, str(folder.path), wandb_id, resume, None, score_test, watching)
 
 
-def _beginning(
-    folder: RunFolder, config: dict[str, Any], overrides: Sequence[str], wandb_id: str, parts: Parts
-) -> dict[str, Any]:
-    """Entries of run.json when a run starts or goes on; what earlier parts ran with is kept under `earlier`."""
-    before = folder.read_record()
-    now = {"started": _now(), "overrides": list(overrides), **provenance(folder.path)}
-    earlier = [*(before.get("earlier") or []), {key: before[key] for key in now if key in before}] if before else []
-    return {
-        "name": config["name"],
-        "status": "running",
-        "seed": config["seed"],
-        "published": config.get("published"),
-        "parameters": sum(p.numel() for p in parts.module.model.parameters() if p.requires_grad),
-        "wandb_id": wandb_id,
-        "slurm": slurm.step(),
-        "pid": os.getpid(),
-        **now,
-        "ended": None,
-        "earlier": earlier,
-    }
-
-
-@contextlib.contextmanager
-def _recorded_end(folder: RunFolder) -> Iterator[None]:
-    """Note in run.json how the body ended, and a bug's traceback beside it, where the disk still takes them."""
-    folder.traceback.unlink(missing_ok=True)
-    status, failure = "failed", None
-    try:
-        with ending_in_order():
-            yield
-        status = "finished"
-    except (Interrupted, KeyboardInterrupt):
-        status = "interrupted"
-        raise
-    except Pruned:
-        status = "pruned"
-        raise
-    except Exception as error:
-        failure = error
-        raise
-    finally:
-        with contextlib.suppress(OSError, UserError):
-            folder.update_record(status=status, ended=_now(), error=None if failure is None else _one_line(failure))
-            if failure is not None and not isinstance(failure, UserError):
-                write_text(folder.traceback, "".join(traceback.format_exception(failure)))
-
-
 def score_test(config: dict[str, Any], folder: str, loggers: list[RunLogger]) -> None:
     """Measure the weights that count on the test set: on the screen, in metrics.json and in every logger."""
     files = RunFolder(folder)
@@ -284,28 +232,3 @@ def score_test(config: dict[str, Any], folder: str, loggers: list[RunLogger]) ->
         print(in_words(name, figure, run))
     keep(setting, figures, asked["max_images"])
     log_final(loggers, {name: figure.mean for name, figure in figures.items()}, run.step)
-
-
-def _conclude(folder: RunFolder) -> None:
-    """Say where everything is and what to type next."""
-    pictures = sorted(folder.samples.glob("*.png"), key=lambda picture: picture.stat().st_mtime)
-    for title, path in (
-        ("samples", pictures[-1] if pictures else None),
-        ("curves", folder.curves),
-        ("run", folder.path),
-    ):
-        if path is not None and path.exists():
-            print(f"{title:<9} {printable(typeable(path))}")
-    print(f"next      {command('evaluate')} run={typeable(folder.path)}")
-    print(f"          {command('sample')} run={typeable(folder.path)}")
-    if hint := sync_hint(folder.path):
-        print(f"          {printable(hint)}")
-
-
-def _one_line(error: Exception) -> str:
-    sentence = " ".join(str(error).split())
-    return sentence if isinstance(error, UserError) else f"{type(error).__name__}: {sentence}"
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from genmodels.data import DataModule
 from genmodels.errors import UserError
 from genmodels.models.contract import Batch
-from genmodels.models.data_checks import in_words
 from genmodels.models.model import Model
 from genmodels.networks.data_init import needs_initialization
 from genmodels.objectives import Objective, Selection
@@ -25,6 +25,7 @@ from genmodels.objectives.objective import Direction
 from genmodels.precisions import precision_error
 from genmodels.randomness import seed_for, seed_generators, seeded
 from genmodels.training.initialization import broadcast_from_rank_zero, initialize_from
+from genmodels.training.modules.validation import ValidationMeans, culprit
 from genmodels.training.position import is_mid_accumulation, window_size
 from genmodels.training.recording import record
 from genmodels.training.sharding import local, total_norm
@@ -115,8 +116,7 @@ class TrainingModule(pl.LightningModule, ABC):
         self._make_optimizers = {part: optimizers.get(part, optimizer) for part in parts}
         self._make_scheduler = scheduler
         self._seed = seed
-        self._validation_sums: dict[str, float] = {}
-        self._validation_count = 0
+        self._means = ValidationMeans()
         self._validation = ExitStack()
         self._told_not_finite = False
 
@@ -234,7 +234,9 @@ class TrainingModule(pl.LightningModule, ABC):
         if not needs_initialization(self.model):
             return
         if self.trainer.is_global_zero:
-            loader = self.trainer.datamodule.train_dataloader().of_all_ranks()  # type: ignore[attr-defined]
+            data: DataModule | None = self.trainer.datamodule  # type: ignore[attr-defined]  # None: somebody's own loader
+            loader = self.trainer.train_dataloader if data is None else data.train_dataloader().of_all_ranks()
+            assert loader is not None
             move = self.trainer.strategy.batch_to_device
             initialize_from(self.model, self.evaluate_batch, loader, move, self.model.init_batch_size, self._seed)
         if self.trainer.world_size > 1:
@@ -249,17 +251,17 @@ class TrainingModule(pl.LightningModule, ABC):
         self._validation.enter_context(self.gathered())
 
     def on_validation_epoch_start(self) -> None:
-        self._validation_sums = {}
-        self._validation_count = 0
+        self._means = ValidationMeans()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         x, y = batch
-        with seeded(seed_for("validation", self._seed, batch_idx, self.global_rank), self.device):
-            metrics = {name: float(value) for name, value in self.evaluate_batch(x, y).items()}
+        metrics = {name: float(value) for name, value in self._seeded_metrics(x, y, batch_idx).items()}
         self._tell_if_not_finite(x, y, batch_idx, metrics)
-        for name, value in metrics.items():
-            self._validation_sums[name] = self._validation_sums.get(name, 0.0) + value * len(x)
-        self._validation_count += len(x)
+        self._means.add(metrics, len(x))
+
+    def _seeded_metrics(self, x: Tensor, y: Tensor | None, batch_idx: int) -> dict[str, Tensor]:
+        with seeded(seed_for("validation", self._seed, batch_idx, self.global_rank), self.device):
+            return self.evaluate_batch(x, y)
 
     def _tell_if_not_finite(self, x: Tensor, y: Tensor | None, batch_idx: int, metrics: Mapping[str, float]) -> None:
         """Warn once, with the example that makes a validation figure infinite or nan where it is a single one."""
@@ -267,28 +269,20 @@ class TrainingModule(pl.LightningModule, ABC):
         if name is None or self._told_not_finite or self.trainer.sanity_checking:
             return
         self._told_not_finite = True
-        bad = []
-        for row in range(len(x)):
-            with seeded(seed_for("validation", self._seed, batch_idx, self.global_rank), self.device):
-                alone = self.evaluate_batch(x[row : row + 1], None if y is None else y[row : row + 1])
-            bad += [] if math.isfinite(alone[name]) else [row]
-        if not bad or len(bad) == len(x) > 1:
-            found = f"for {'all' if bad else 'none'} of the {len(x)} examples of batch {batch_idx} alone"
-            found += ": the weights may have diverged, see optimizer.lr" if bad else ""
-        else:
-            position = self.global_rank + self.trainer.world_size * (self._validation_count + bad[0])
-            more = f" and {len(bad) - 1} more of its batch" if len(bad) > 1 else ""
-            found = f"for row {position} of the validation part{more}, whose {in_words(x[bad[0]])}: mend or remove it"
+        first, ranks = self._means.count, self.trainer.world_size
+        found = culprit(
+            name,
+            x,
+            y,
+            lambda x, y: self._seeded_metrics(x, y, batch_idx),
+            batch_idx,
+            lambda row: self.global_rank + ranks * (first + row),
+        )
         warnings.warn(f"val/{name} of step {self.steps_taken} is not finite {found}.", stacklevel=2)
 
     def on_validation_epoch_end(self) -> None:
-        # Sums and counts, since the ranks may hold unequal numbers of samples.
-        totals = torch.tensor([*self._validation_sums.values(), self._validation_count], dtype=torch.float64)
-        if self.trainer.world_size > 1:
-            totals = self.trainer.strategy.reduce(totals.to(self.device), reduce_op="sum")
-        *sums, count = totals.tolist()
-        means = {f"val/{n}": s / count for n, s in zip(self._validation_sums, sums, strict=True)}
-        record(self.trainer, means)
+        means = self._means.of_all_ranks(self.trainer, self.device)
+        record(self.trainer, {f"val/{name}": mean for name, mean in means.items()})
         self._validation.close()
 
 
