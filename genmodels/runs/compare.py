@@ -28,24 +28,32 @@ def compare_runs(paths: Sequence[str]) -> Table:
     for column in table.columns:
         column.overflow = "fold"
     configs = [dict(leaves(folder.read_config())) for folder in folders]
-    _add(table, configs, only_different=True)
+    _add(table, differing(configs))
     table.add_section()
     records = [folder.read_record() for folder in folders]
-    _add(table, [{key: _text(record[key]) for key in _RECORDED if key in record} for record in records])
+    _add(table, _rows([{key: _text(record[key]) for key in _RECORDED if key in record} for record in records]))
     table.add_section()
-    _add(table, [{name: in_short(entry) for name, entry in f.read_metrics().items()} for f in folders])
+    _add(table, _rows([{name: in_short(entry) for name, entry in f.read_metrics().items()} for f in folders]))
     return table
 
 
-def _add(table: Table, columns: Sequence[Mapping[str, str]], only_different: bool = False) -> None:
-    for key in dict.fromkeys(key for column in columns for key in column):
-        values = [column.get(key, "") for column in columns]
-        if not only_different or len(set(values)) > 1:
-            table.add_row(*map(printable, (key, *values)))
+def differing(columns: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """The keys whose values differ between some of the columns, and the values; "" where a column lacks the key."""
+    return {key: values for key, values in _rows(columns).items() if len(set(values)) > 1}
+
+
+def _rows(columns: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    keys = dict.fromkeys(key for column in columns for key in column)
+    return {key: [column.get(key, "") for column in columns] for key in keys}
+
+
+def _add(table: Table, rows: Mapping[str, Sequence[str]]) -> None:
+    for key, values in rows.items():
+        table.add_row(*map(printable, (key, *values)))
 
 
 def leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """All settings of a configuration by their keys, as one would type them."""
+    """Every value of a configuration under its full key, `("optimizer.lr", "0.001")`, as it would be typed."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             yield from leaves(value, f"{path}{key}.")
@@ -54,5 +62,4 @@ def leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str
 
 
 def _text(value: Any) -> str:
-    """As it would be typed on the command line."""
     return value if isinstance(value, str) else json.dumps(value)

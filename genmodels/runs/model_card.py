@@ -1,11 +1,11 @@
 """A model card (Mitchell et al. 2019): what a model is, how it was made, what was measured of it, what it is for."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from genmodels.errors import printable
 from genmodels.runs.finished_run import Run
+from genmodels.runs.provenance import provenance_in_words
 from genmodels.runs.tables import in_short
 
 _FOR_STUDY = "Research and teaching: likelihoods, samples and representations of a generative model of this data set."
@@ -58,19 +58,9 @@ def _figures(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _training(run: Run, record: Mapping[str, Any]) -> list[str]:
-    """Provenance; the command is that of a run of one part, with what was typed."""
-    git, hardware, versions = (record.get(key) or {} for key in ("git", "hardware", "versions"))
-    commit = f"commit {git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else "unknown"
-    gpus = ", ".join(hardware.get("gpus") or [])
-    lines = [
-        f"command: `{shlex.join(['train.py', *(record.get('overrides') or [])])}`",
-        f"objective: {run.config['objective']['_target_'].rpartition('.')[2]}, seed {record.get('seed')}",
-        f"code: {commit}",
-        f"packages: {', '.join(f'{name} {version}' for name, version in versions.items())}",
-        f"machine: {gpus or hardware.get('cpu', 'unknown')}",
-    ]
-    seconds = record.get("wall_time_seconds")
-    return lines + ([] if seconds is None else [f"time: {seconds:,.0f} seconds of training"])
+    command, *others = provenance_in_words(record)
+    objective = run.config["objective"]["_target_"].rpartition(".")[2]
+    return [command, f"objective: {objective}, seed {record.get('seed')}", *others]
 
 
 def _data(data: Mapping[str, Any]) -> str:

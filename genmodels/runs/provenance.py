@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,29 @@ def provenance(folder: Path) -> dict[str, Any]:
         folder: of the run, where the difference between the code and its commit is kept, if there is one.
     """
     return {"git": _git(folder), "versions": _versions(), "hardware": _hardware(), "command": shlex.join(sys.argv)}
+
+
+def provenance_in_words(record: Mapping[str, Any]) -> list[str]:
+    """Lines about command, code, packages, machine and time from a run.json, which may be a stranger's.
+
+    The command is that of a run of one part, with what was typed.
+    """
+    git, hardware, versions = (_mapping(record.get(key)) for key in ("git", "hardware", "versions"))
+    commit = f"commit {git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else "unknown"
+    gpus = hardware.get("gpus")
+    machine = ", ".join(map(str, gpus)) if isinstance(gpus, list) else ""
+    lines = [
+        f"command: `{shlex.join(['train.py', *map(str, record.get('overrides') or [])])}`",
+        f"code: {commit}",
+        f"packages: {', '.join(f'{name} {version}' for name, version in versions.items())}",
+        f"machine: {machine or hardware.get('cpu', 'unknown')}",
+    ]
+    seconds = record.get("wall_time_seconds")
+    return lines + ([f"time: {seconds:,.0f} seconds of training"] if isinstance(seconds, int | float) else [])
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,74 @@
+"""What a report shows of a run, read from its folder. The folder may be a stranger's: whatever it holds is text."""
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genmodels.errors import UserError
+from genmodels.reports.samples import Sample, newest_sample
+from genmodels.runs.compare import leaves
+from genmodels.runs.folder import RunFolder
+from genmodels.training.csv_logger import Series, read_series
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run as it is shown.
+
+    Attributes:
+        path: its folder.
+        config: every value of config.yaml under its full key, as it would be typed.
+        record: run.json.
+        figures: metrics.json.
+        series: metrics.csv, by name.
+        sample: the newest picture of its samples, if there is one.
+    """
+
+    path: Path
+    config: Mapping[str, str]
+    record: Mapping[str, Any]
+    figures: Mapping[str, Mapping[str, Any]]
+    series: Series
+    sample: Sample | None
+
+
+def run_folders(patterns: Sequence[str]) -> list[Path]:
+    """The run folders that patterns such as `outputs/*/*` name, and those below other folders that they name.
+
+    Raises:
+        UserError: a pattern finds none.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        matches = [Path(name) for name in glob.glob(os.path.expanduser(pattern), recursive=True)]
+        below = [folder for match in matches for folder in ([match] if _is_run(match) else _runs_below(match))]
+        if not below:
+            raise UserError(f"runs={pattern} finds no run folder: name some, or a folder above them, as in runs=outputs")
+        found.update(dict.fromkeys(sorted(folder.resolve() for folder in below)))
+    return list(found)
+
+
+def _runs_below(folder: Path) -> list[Path]:
+    return [file.parent for file in folder.glob("**/run.json") if _is_run(file.parent)]
+
+
+def _is_run(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in ("config.yaml", "run.json"))
+
+
+def summary_of(path: Path) -> RunSummary:
+    """Read what the report shows of the run in this folder.
+
+    Raises:
+        UserError: a file of it is damaged.
+    """
+    folder = RunFolder(path)
+    try:
+        series = read_series(path / "metrics.csv")
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    config = dict(leaves(folder.read_config()))
+    return RunSummary(path, config, folder.read_record(), folder.read_metrics(), series, newest_sample(folder))
