@@ -42,7 +42,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is %d.%d; set PYTHON=..." % sys.version_info[:2] if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt torch torchvision
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,docs,fid,sweeps,tabular]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,docs,fid,report,sweeps,tabular]'
 	@touch $@
 
 clean: ## Remove .venv and caches; runs in outputs/ stay

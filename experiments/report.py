@@ -31,7 +31,9 @@ def asked_by(arguments: Sequence[str]) -> tuple[list[str], Path]:
         key = override.key_or_group
         if key not in own:
             meant = nearest(key, own)
-            raise UserError(f"{key} is no key of a report: " + (f"did you mean {meant}?" if meant else "give runs, out"))
+            raise UserError(
+                f"{key} is no key of a report: " + (f"did you mean {meant}?" if meant else "give runs, out")
+            )
         own[key] = override.value()
     if own["runs"] is None:
         raise UserError("runs is missing: give runs=<folder or pattern>, such as runs=outputs")

@@ -1,7 +1,6 @@
 """What a report shows of a run, read from its folder. The folder may be a stranger's: whatever it holds is text."""
 
 import glob
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from genmodels.errors import UserError
 from genmodels.reports.samples import Sample, newest_sample
 from genmodels.runs.compare import leaves
 from genmodels.runs.folder import RunFolder
+from genmodels.tables.plan import CellFile
 from genmodels.training.csv_logger import Series, read_series
 
 
@@ -43,10 +43,13 @@ def run_folders(patterns: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matches = [Path(name) for name in glob.glob(os.path.expanduser(pattern), recursive=True)]
+        names = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207 - Path.glob takes none from /
+        matches = [Path(name) for name in names]
         below = [folder for match in matches for folder in ([match] if _is_run(match) else _runs_below(match))]
         if not below:
-            raise UserError(f"runs={pattern} finds no run folder: name some, or a folder above them, as in runs=outputs")
+            raise UserError(
+                f"runs={pattern} finds no run folder: name some, or a folder above them, as in runs=outputs"
+            )
         found.update(dict.fromkeys(sorted(folder.resolve() for folder in below)))
     return list(found)
 
@@ -71,4 +74,12 @@ def summary_of(path: Path) -> RunSummary:
     except ValueError as error:
         raise UserError(str(error)) from error
     config = dict(leaves(folder.read_config()))
-    return RunSummary(path, config, folder.read_record(), folder.read_metrics(), series, newest_sample(folder))
+    record = {**_time_of_cell(path), **folder.read_record()}
+    return RunSummary(path, config, record, folder.read_metrics(), series, newest_sample(folder))
+
+
+def _time_of_cell(path: Path) -> dict[str, Any]:
+    """The CPU seconds of a table's run, which stand beside its record."""
+    parts = CellFile(path).read().get("parts")
+    found = [part.get("cpu_seconds") for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+    return {"cpu_seconds": found}

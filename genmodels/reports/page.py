@@ -54,7 +54,8 @@ def write_report(runs: Sequence[RunSummary], out: Path, failures: Mapping[Path, 
 
 def _samples(runs: Sequence[RunSummary], out: Path) -> list[dict[str, Any] | None]:
     """Of each run, with its content as long as there is room, and a link to the file in any case."""
-    room, found = _ROOM, []
+    room = _ROOM
+    found: list[dict[str, Any] | None] = []
     for run in runs:
         sample = run.sample
         if sample is None:

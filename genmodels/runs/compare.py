@@ -53,7 +53,7 @@ def _add(table: Table, rows: Mapping[str, Sequence[str]]) -> None:
 
 
 def leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Every value of a configuration under its full key, `("optimizer.lr", "0.001")`, as it would be typed."""
+    """All settings of a configuration by their keys, as one would type them."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             yield from leaves(value, f"{path}{key}.")
@@ -62,4 +62,5 @@ def leaves(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str
 
 
 def _text(value: Any) -> str:
+    """As it would be typed on the command line."""
     return value if isinstance(value, str) else json.dumps(value)

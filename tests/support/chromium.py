@@ -67,8 +67,8 @@ class Page:
         """Press the mouse in the middle of an element, which must be what lies on top there."""
         element = f"document.querySelector({json.dumps(selector)})"
         self.value(f"{element}.scrollIntoView({{block: 'center', inline: 'center', behavior: 'instant'}})")
-        box = f"(({{left, top, width, height}}) => [left + width / 2, top + height / 2])({element}.getBoundingClientRect())"
-        x, y = self.value(box)
+        box = f"{element}.getBoundingClientRect()"
+        x, y = self.value(f"(b => [b.left + b.width / 2, b.top + b.height / 2])({box})")
         assert self.value(f"{element}.contains(document.elementFromPoint({x}, {y}))"), f"{selector} is covered"
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
@@ -107,7 +107,7 @@ class Page:
 
 @contextlib.contextmanager
 def chromium(folder: Path) -> Iterator[Page]:
-    """An empty page of a browser of its own, whose profile is in `folder`. Skips the test where there is no Chromium."""
+    """An empty page of a browser of its own, whose profile is in `folder`; skips the test where there is none."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("there is no Chromium")
