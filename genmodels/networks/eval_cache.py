@@ -34,7 +34,7 @@ class CachesInEval(nn.Module):
         if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
             self._kept = {}
             return compute()
-        key = [(tensor._version, tensor.data_ptr()) for tensor in tensors] + [_autocast_of(tensors[0])]
+        key = [(tensor._version, tensor.data_ptr()) for tensor in tensors] + [_autocast_of(t) for t in tensors[:1]]
         found = self._kept.get(compute.__name__)
         if found is None or found[0] != key:
             # Their memory is held as well: freed, it could hold other numbers under the same address and version.

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from genmodels.training.position import is_last_batch_of_epoch, is_last_step
+from genmodels.training.callbacks.final_validation import FinalValidation
+from genmodels.training.position import is_last_batch_of_epoch
 from genmodels.training.run_logger import loggers_of
 
 _EPOCHS = "epoch_progress"
@@ -33,7 +34,7 @@ class Resume(pl.Callback):
         loops = checkpoint["loops"]["fit_loop"]
         if trainer.validating and not _is_complete(trainer, loops[_VALIDATION]):
             loops[_VALIDATION] = _about_to_validate(loops[_VALIDATION])
-        elif trainer.validating and is_last_step(trainer) and is_last_batch_of_epoch(trainer):
+        elif trainer.validating and is_last_batch_of_epoch(trainer) and _is_extra_validation(trainer):
             _end_epoch(loops[_EPOCHS])
 
     def on_load_checkpoint(
@@ -58,6 +59,11 @@ class Resume(pl.Callback):
 
 def _is_complete(trainer: pl.Trainer, progress: dict[str, Any]) -> bool:
     return progress["current"]["completed"] >= sum(trainer.num_val_batches)
+
+
+def _is_extra_validation(trainer: pl.Trainer) -> bool:
+    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    return any(callback.is_extra for callback in callbacks if isinstance(callback, FinalValidation))
 
 
 def _end_epoch(progress: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "val_check_interval": 3,
         "check_val_every_n_epoch": None,
     },
+    "rare validation, and one at the end": {"max_epochs": 3, "every_n_steps": 1, "check_val_every_n_epoch": 2},
     "rare validation": {"max_epochs": 4, "every_n_steps": 3, "check_val_every_n_epoch": 2},
     "accumulation": {"max_epochs": 3, "every_n_steps": 1, "accumulate_grad_batches": 2},
     "validation in mid-accumulation": {
@@ -108,12 +109,29 @@ def test_a_finished_run_can_be_prolonged(tmp_path: Path) -> None:
     assert_equal(last[0]["state_dict"], last[1]["state_dict"])
 
 
-@pytest.mark.parametrize("interval", [2, 3, 4])
-def test_a_finished_run_can_be_prolonged_by_epochs(interval: int, tmp_path: Path) -> None:
-    """Of four batches: with a validation at its end that was due, or for the end of the fit alone."""
-    train(tmp_path / "straight", max_epochs=3, val_check_interval=interval)
-    train(tmp_path / "prolonged", max_epochs=2, val_check_interval=interval)
-    train(tmp_path / "prolonged", resume=True, max_epochs=3, val_check_interval=interval)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"val_check_interval": 2},
+        {"val_check_interval": 3},
+        {"val_check_interval": 4},
+        {"check_val_every_n_epoch": 2},
+        {"check_val_every_n_epoch": 5},
+        {"check_val_every_n_epoch": None, "val_check_interval": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "ends", [[{"max_epochs": 1}, {"max_epochs": 2}], [{"max_steps": 4}], [{"max_steps": 3}]], ids=str
+)
+def test_a_finished_run_can_be_prolonged_by_epochs(
+    rule: dict[str, Any], ends: list[dict[str, int]], tmp_path: Path
+) -> None:
+    """Of four batches, whether the validation at an end was due or is for the end of the fit alone."""
+    train(tmp_path / "straight", max_epochs=3, **rule)
+    for number, end in enumerate(ends):
+        train(tmp_path / "prolonged", resume=number > 0, **end, **rule)
+    train(tmp_path / "prolonged", resume=True, max_epochs=3, **rule)
     last = [read_checkpoint(tmp_path / n / "checkpoints" / "last.ckpt") for n in ("straight", "prolonged")]
     for key in ("state_dict", "optimizer_states", "global_step", "epoch"):
         assert_equal(last[0][key], last[1][key])
