@@ -37,7 +37,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
         ("+trainer.max_step=3", "unknown key trainer.max_step: did you mean trainer.max_steps?"),
         ("+typo=1", "unknown key typo: the config takes callbacks, compile,"),
         ("+typo.key=1", "unknown key typo: the config takes"),
-        ("+seeds=1", "unknown key seeds: did you mean seed?"),
+        ("+seeds=1", "seeds exists already: leave the + out, seeds=..."),
         ("+seed=1", "seed exists already: leave the + out, seed=..."),
         ("~sed", "unknown key sed: did you mean seed?"),
         ("seed=many", "seed must be an integer, got 'many'"),

@@ -52,7 +52,7 @@ def test_every_model_meets_every_kind_of_data(model: str, data: str) -> None:
 
 @pytest.mark.parametrize("choice", OTHERS)
 def test_every_other_choice_passes(choice: str) -> None:
-    if choice in ("trainer=gpu", "trainer=ddp"):
+    if choice in ("trainer=gpu", "trainer=ddp", "trainer=fsdp"):
         pytest.skip("needs a GPU")
     check(compose([choice, "trainer.max_steps=100"]))
 

@@ -222,7 +222,8 @@ def test_a_figure_needs_its_source() -> None:
 
 def test_a_bare_number_is_no_figure() -> None:
     assert _told(3.35) == (
-        "published must be a mapping of metric, value, source, status, standard_error, unit, protocol or null, got 3.35"
+        "published must be a mapping of metric, value, source, status, standard_error, unit, protocol, parts or null, "
+        "got 3.35"
     )
 
 

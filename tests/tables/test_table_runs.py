@@ -26,7 +26,12 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 TINY = Budget("tiny", 2.0, False, "cpu", False, 16, 16, 20, 1, 20)
 ROWS: list[dict[str, Any]] = [
     {"name": "One", "model": "nice_small", "data": "digits"},
-    {"name": "Two", "model": "nice_small", "data": "digits", "overrides": ["model.width=64"]},
+    {
+        "name": "Two",
+        "model": "nice_small",
+        "data": "digits",
+        "overrides": ["model.width=64", "callbacks.checkpoints.every_n_steps=30"],
+    },
     {"name": "Elsewhere", "model": "nice_small", "data": "svhn"},
     {"name": "Later", "missing": "nobody has written it"},
 ]
