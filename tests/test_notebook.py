@@ -57,7 +57,11 @@ def test_training_gives_the_loaded_run_in_a_running_event_loop_twice(
         ("import genmodels; assert 'torch' not in sys.modules; import torchvision.ops", True),
         pytest.param("import torch, genmodels, torchvision.transforms", True, marks=pytest.mark.slow),
         pytest.param("import genmodels, pytorch_lightning", True, marks=pytest.mark.slow),
-        ("import genmodels, importlib.util; importlib.util.find_spec('torchvision'); import torchmetrics", True),
+        pytest.param(
+            "import genmodels, importlib.util; importlib.util.find_spec('torchvision'); import torchmetrics",
+            True,
+            marks=pytest.mark.slow,
+        ),
         ("import genmodels; genmodels.compose(['model=glow'])", False),
     ],
 )

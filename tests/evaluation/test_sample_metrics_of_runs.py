@@ -43,7 +43,10 @@ def figures(folder: Path) -> dict[str, dict[str, Any]]:
     return {key.removesuffix(" last.ckpt"): f for key, f in kept.items() if "num_samples" in f["protocol"]}
 
 
-@pytest.mark.parametrize("model", ["nice_small", "vae_small", "made_image_small", "gan"])
+@pytest.mark.parametrize(
+    "model",
+    ["nice_small", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vae_small", "made_image_small")), "gan"],
+)
 def test_a_flow_a_vae_an_autoregressive_model_and_a_gan(model: str, run: Run, trained: Callable[..., Path]) -> None:
     folder = trained(f"model={model}")
     done = run(f"run={folder}", ALL, "num_samples=60", "batch_size=50")

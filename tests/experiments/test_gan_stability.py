@@ -15,6 +15,8 @@ from genmodels.config.compose import compose
 from genmodels.distributions.modes import MIXTURES
 from genmodels.runs.finished_run import load_run
 
+pytestmark = pytest.mark.slow
+
 FILE = Path(__file__).parents[2] / "experiments" / "gan_stability.py"
 SCRIPT = runpy.run_path(str(FILE))
 

@@ -10,6 +10,8 @@ from tiny_files import write_cifar10, write_mnist
 from genmodels.data.sources.mnist import FashionMNIST
 from genmodels.features import SmallFeatures
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_features.py"
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from command_line import ROOT
 
@@ -37,6 +38,7 @@ def test_a_closed_terminal_leaves_a_checkpoint(tmp_path: Path) -> None:
     assert (record["status"], record["steps"]) == ("interrupted", saved["global_step"])
 
 
+@pytest.mark.slow
 def test_a_signal_before_the_first_step_is_recorded(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = subprocess.Popen(

@@ -63,6 +63,7 @@ def forked(work: Callable[[], object]) -> int:
         os._exit(1)
 
 
+@pytest.mark.slow
 def test_the_printed_command_trains_the_best_trial_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     done = run_program("experiments.sweep", *TINY, "n_trials=3", "study=s", "data.batch_size=64", capture=capsys)
     assert done.code == 0, done.err
@@ -175,6 +176,7 @@ def test_a_killed_worker_s_trial_is_gone_on_with() -> None:
     assert row["validation"] == pytest.approx(min(straight), rel=1e-7), "as a run that was not killed"
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_leaves_its_trial_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: Any, **named: Any) -> None:
         raise Interrupted("Interrupted at step 3")
@@ -186,6 +188,7 @@ def test_an_interrupted_search_leaves_its_trial_to_the_next(monkeypatch: pytest.
     assert [row["trial"] for row in sorted(look(2), key=lambda row: row["trial"])] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_done_when_its_worker_was_killed_is_not_trained_again() -> None:
     overrides = [*TINY, "optimizer.lr=0.01"]
     space = {"optimizer": {"lr": "choice(0.01)"}}

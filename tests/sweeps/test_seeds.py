@@ -75,6 +75,7 @@ def test_seeds_end_in_one_figure_that_compare_shows(run: Run, tmp_path: Path) ->
     assert run("evaluate", "run=many").mistake == "run=many holds runs of several seeds: name one, run=many/seed_4"
 
 
+@pytest.mark.slow
 def test_a_killed_group_goes_on_with_what_is_not_done(run: Run) -> None:
     longer = [
         *TINY,

@@ -129,7 +129,9 @@ def deaf_server() -> Iterator[tuple[str, list[bytes]]]:
 
 
 @pytest.mark.usefixtures("no_key")
-@pytest.mark.parametrize("source", ["environment", pytest.param("netrc", marks=pytest.mark.slow), "nowhere"])
+@pytest.mark.parametrize(
+    "source", [*(pytest.param(source, marks=pytest.mark.slow) for source in ("environment", "netrc")), "nowhere"]
+)
 def test_with_a_key_wandb_goes_online_and_without_a_connection_offline(
     source: str, deaf_server: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,7 +144,7 @@ def hundred_steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_stopped_process_resumes_exactly(sent: signal.Signals, hundred_steps: Path, tmp_path: Path) -> None:
     """Stopped at some moment: in a step, a validation, or while a checkpoint is written."""
     script = Path(training_toys.__file__).with_name("train_toy.py")
