@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -93,6 +93,14 @@ def reproduce(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C reaches this process, also where a shell has started it in the background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def place(
     tmp_path: Path, reproduce: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Place:
@@ -123,6 +131,7 @@ def interrupt_once(file: Path) -> threading.Thread:
     return watcher
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_table_is_interrupted_completed_and_changed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = interrupt_once(place.cell("two") / "checkpoints" / "last.ckpt")
     done = place.run()
