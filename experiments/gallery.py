@@ -27,13 +27,13 @@ from gallery_tables import in_markdown, own_row, row
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import genmodels
+from genmodels.cli import told_in_a_sentence
 from genmodels.config.checks import check
 from genmodels.config.compose import CONFIG_DIR
-from genmodels.config.mistakes import sentence_for
 from genmodels.config.resuming import same_run
 from genmodels.config.targets import build
 from genmodels.data.sources.toy2d import DENSITIES
-from genmodels.errors import Interrupted, UserError, nearest
+from genmodels.errors import UserError, nearest
 from genmodels.files import write_text
 from genmodels.models.capabilities import required
 from genmodels.models.contract import Density
@@ -221,22 +221,13 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    try:
+    with told_in_a_sentence(sys.argv[1:]):
         asked = asked_by(sys.argv[1:])
         cells = cells_of(asked)
         failed = {(cell.model, cell.data): reason for cell, reason in train_all(cells)}
         print(show(asked, cells, failed))
         print(f"pictures and tables: {asked.out}")
-    except (Interrupted, KeyboardInterrupt):
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        sentence = sentence_for(error, "config", sys.argv[1:])
-        if sentence is None:
-            raise
-        print(sentence, file=sys.stderr)
-        sys.exit(2)
-    sys.exit(1 if failed else 0)
+        sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

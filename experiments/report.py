@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from genmodels.config.mistakes import sentence_for
+from genmodels.cli import told_in_a_sentence
 from genmodels.errors import UserError, nearest, printable
 from genmodels.reports.collect import RunSummary, run_folders, summary_of
 from genmodels.reports.page import write_report
@@ -65,14 +65,8 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    try:
+    with told_in_a_sentence(sys.argv[1:]):
         report(*asked_by(sys.argv[1:]))
-    except Exception as error:
-        sentence = sentence_for(error, "config", sys.argv[1:])
-        if sentence is None:
-            raise
-        print(sentence, file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from genmodels.config.mistakes import sentence_for
-from genmodels.errors import Interrupted, UserError, nearest
+from genmodels.cli import told_in_a_sentence
+from genmodels.errors import UserError, nearest
 from genmodels.files import write_text
 from genmodels.tables import (
     Asked,
@@ -105,17 +105,8 @@ def main() -> None:
         listed = tables_in(HERE / "tables")
         print((__doc__ or "") + "\n".join(f"    {name:<20} {title}" for name, title in listed.items()))
         return
-    try:
+    with told_in_a_sentence([]):
         sys.exit(_main(sys.argv[1:]))
-    except (Interrupted, KeyboardInterrupt):
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        sentence = sentence_for(error, "config", [])
-        if sentence is None:
-            raise
-        print(sentence, file=sys.stderr)
-        sys.exit(2)
 
 
 def _main(arguments: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,26 @@ def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Ca
         return main
 
     return decorate
+
+
+@contextlib.contextmanager
+def told_in_a_sentence(arguments: Sequence[str]) -> Iterator[None]:
+    """End a script, which is no door of Hydra's, as a door ends: 2 and a sentence after a mistake, 130 after Ctrl-C.
+
+    Args:
+        arguments: the overrides among what was typed, which a sentence may name.
+    """
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        sentence = sentence_for(error, "config", arguments)
+        if sentence is None:
+            raise
+        print(sentence, file=sys.stderr)
+        sys.exit(MISTAKE)
 
 
 def _help_on_a_group(arguments: list[str]) -> list[str]:
