@@ -33,8 +33,9 @@ Everything in the recipe that is a length ({lengths}) is multiplied by the same 
 exponential decay keeps its total; half of an average of weights is always younger than a twentieth of the run; there
 are {validations} validations, evenly spread, and no early stopping; the weights that validated best count, as ever;
 where validations and test would take more than a quarter of the training's seconds, fewer examples are scored.
-`smoke` and `laptop` take a model's `<name>_small` where there is one, and small batches; what a recipe itself sets of
-the model, a width too, stays as it sets it. Learning rates stay as the recipe has them. `paper` is the recipe as it
+`smoke` and `laptop` take a model's `<name>_small` where there is one, and small batches; of what a recipe sets of its
+model, the size (what `<name>_small` itself sets) yields to the small one's, and everything else stays, such as the
+latents of a posterior. Learning rates stay as the recipe has them. `paper` is the recipe as it
 stands.
 """
 
@@ -45,7 +46,7 @@ class Budget:
 
     Attributes:
         name: as typed.
-        seconds: of a row's training, divided among its cells, or of each cell; None: the recipe's own length.
+        seconds: of a row's training, divided by the table's columns, or of each cell; None: the recipe's own length.
         shared: whether a row's cells share the seconds.
         clock: which seconds: "cpu" of the process, or "wall" beside a GPU.
         small: whether <model>_small takes the place of the model.
@@ -66,15 +67,15 @@ class Budget:
     importance_samples: int | None = None
     samples: int | None = None
 
-    def training_seconds(self, cells_in_row: int) -> float | None:
-        """Of one cell."""
-        return self.seconds / cells_in_row if self.seconds is not None and self.shared else self.seconds
+    def training_seconds(self, columns: int) -> float | None:
+        """Of one cell: the same for every cell of a table, also where a row leaves columns out."""
+        return self.seconds / columns if self.seconds is not None and self.shared else self.seconds
 
     def in_words(self) -> str:
         """What the budget is, for below a table."""
         if self.seconds is None:
             return f"`{self.name}`: the recipe as it stands."
-        each = "a row, divided among its cells" if self.shared else "a cell"
+        each = "a row, divided by the table's columns" if self.shared else "a cell"
         kind = "CPU seconds" if self.clock == "cpu" else "seconds beside a GPU"
         batches = f", in batches of at most {self.image_batch} images or {self.vector_batch} vectors"
         return (

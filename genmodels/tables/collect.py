@@ -41,6 +41,7 @@ def collect(
         "figures": [vars(shown) for shown in table.figures],
         "protocol": table.protocol,
         "note": table.note,
+        "comment": table.comments.get(budget.name, ""),
         "cells": [_cell(table, cell, seeds, budget, root, where) for cell in table.cells],
     }
 

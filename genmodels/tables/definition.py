@@ -13,6 +13,7 @@ from genmodels.config.compose import CONFIG_DIR
 from genmodels.config.nodes import argument_errors
 from genmodels.config.targets import raise_all
 from genmodels.errors import UserError, nearest
+from genmodels.tables.budgets import budget_of
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class TableFile:
     metrics: list[str] = field(default_factory=list)
     protocol: bool = False
     note: str = ""
+    comments: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Table:
         metrics: to measure beside what every run measures.
         protocol: whether to show how published and measured figures were measured.
         note: below the table.
+        comments: by budget, where the order of what was measured differs from the paper's, and the likely reason.
     """
 
     name: str
@@ -108,6 +111,7 @@ class Table:
     metrics: tuple[str, ...] = ()
     protocol: bool = False
     note: str = ""
+    comments: dict[str, str] = field(default_factory=dict)
 
 
 def slug(title: str) -> str:
@@ -134,6 +138,11 @@ def load_table(file: Path) -> Table:
     plain = _parsed(file)
     raise_all([f"{file.name}: {told}" for told in argument_errors(TableFile, plain)])
     whole = TableFile(**plain)
+    for budget in whole.comments:
+        try:
+            budget_of(budget)
+        except UserError as error:
+            raise UserError(f"{file.name}: comments: {error}") from error
     columns = {name: _made(ColumnFile, node, f"{file.name}: columns.{name}") for name, node in whole.columns.items()}
     columns = columns or {"": ColumnFile()}
     rows = [_made(RowFile, node, f"{file.name}: rows[{index}]") for index, node in enumerate(whole.rows)]
@@ -154,6 +163,7 @@ def load_table(file: Path) -> Table:
         metrics=tuple(whole.metrics),
         protocol=whole.protocol,
         note=whole.note,
+        comments={str(budget): str(said) for budget, said in whole.comments.items()},
     )
 
 

@@ -18,8 +18,8 @@ def in_markdown(found: Mapping[str, Any]) -> str:
         found: of `collect`.
     """
     lines = [f"# {found['title']}", "", *_table(found), *_left_out(found), *_legend(found)]
-    if found["note"]:
-        lines += ["", found["note"]]
+    for told in (found["note"], found["comment"]):
+        lines += ["", told] if told else []
     lines += [
         "",
         f"Budget {found['budget_in_words']} {found['rule']}".rstrip(),
@@ -88,7 +88,12 @@ def published_value(cell: Mapping[str, Any], figure: Mapping[str, Any]) -> float
 def published_text(cell: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
     """With the mark of its status."""
     value = published_value(cell, figure)
-    return "" if value is None else f"{value:g}{MARKS[cell['published']['status']]}"
+    if value is None:
+        return ""
+    shown = f"{value:g}"
+    if figure["figure"] == "bits_per_dim" and len(shown.partition(".")[2]) < 2:
+        shown = f"{value:.2f}"  # as papers print them: 3.00
+    return f"{shown}{MARKS[cell['published']['status']]}"
 
 
 def measured_text(cell: Mapping[str, Any], figure: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import genmodels
 from genmodels.config.compose import CONFIG_DIR, choices_of
 from genmodels.errors import UserError
@@ -16,6 +18,7 @@ from genmodels.tables.budgets import Budget, settings
 from genmodels.tables.definition import Cell, Source, Table
 
 _KEPT_CHOICES = ("objective", "optimizer", "scheduler")  # of the recipe, where a small model would bring its own
+_NO_SIZE = ("defaults", "alpha")  # of what a small model's file sets; alpha belongs to the data
 _ELSEWHERE = ("data_dir", "output_dir", "published", "name", "logger", "resume", "plugins")  # change no figure
 
 
@@ -71,11 +74,10 @@ def jobs_of(
         root: folder of all tables' runs.
     """
     chosen = [cell for cell in table.cells if cell.source is not None and cell.source.missing is None]
-    in_row = {row: sum(cell.row == row for cell in chosen) for row in table.rows}
+    seconds = budget.training_seconds(len(table.columns))
     jobs = []
     for cell in chosen:
         if cell.row in rows and cell.column in columns:
-            seconds = budget.training_seconds(in_row[cell.row])
             jobs += [Job(cell, s, budget, folder_of(table, cell, s, budget, root), seconds) for s in seeds]
     return jobs
 
@@ -137,7 +139,15 @@ def overrides_of(source: Source, seed: int, budget: Budget) -> list[str]:
     if small is None:
         return [*chosen, *own]
     kept = [f"{group}={choices[group]}" for group in _KEPT_CHOICES]
-    return [*chosen, f"model={small}", *kept, *own]
+    return [*chosen, f"model={small}", *kept, *_size_of(small, [*chosen, f"model={small}"]), *own]
+
+
+def _size_of(small: str, recipe: list[str]) -> list[str]:
+    """What the small model sets of itself and the recipe would set otherwise; not what it sets of its parts."""
+    body = yaml.safe_load((CONFIG_DIR / "model" / f"{small}.yaml").read_text(encoding="utf-8"))
+    size = {key: value for key, value in body.items() if key not in _NO_SIZE and not isinstance(value, dict)}
+    model = genmodels.compose(recipe)["model"]
+    return [f"model.{key}={json.dumps(value)}" for key, value in size.items() if model[key] != value]
 
 
 def _small(model: str) -> str | None:

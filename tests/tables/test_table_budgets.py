@@ -93,6 +93,18 @@ def test_what_is_slow_to_score_is_scored_on_fewer_examples() -> None:
     assert scored({**config, "evaluation": config["evaluation"] | {"metrics": ["fid"]}}, 20, 9.0) == []
 
 
+def test_a_recipes_size_yields_to_the_small_models_and_what_a_row_is_about_does_not() -> None:
+    gated = compose(overrides_of(Source(experiment="gated_pixelcnn_cifar10"), 0, SMOKE))["model"]
+    assert (gated["num_layers"], gated["width"]) == (7, 32)  # the recipe: 15 and 128
+    surgery = compose(overrides_of(Source(experiment="elbo_surgery_20"), 0, SMOKE))["model"]
+    assert surgery["posterior"]["num_latents"] == 20  # vae_small: 8
+    flow = compose(overrides_of(Source(experiment="flowpp_imagenet32"), 0, SMOKE))["model"]
+    assert flow["layout"] == ["2 columns", "squeeze", "2 channels", "2 columns or channels"]
+    assert compose(overrides_of(Source(experiment="ffjord_mnist"), 0, SMOKE))["model"]["alpha"] == 1e-6
+    asked = Source(experiment="gated_pixelcnn_cifar10", overrides=["model.width=48"])
+    assert compose(overrides_of(asked, 0, SMOKE))["model"]["width"] == 48  # the table's own word
+
+
 def test_seconds_are_a_rows_or_a_cells() -> None:
     assert BUDGETS["laptop"].training_seconds(3) == 200
     assert SMOKE.training_seconds(3) == 20

@@ -82,6 +82,16 @@ def test_a_mistake_is_a_sentence(tmp_path: Path, rows: Any, sentence: str) -> No
     assert "mine.yaml" in str(told.value)
 
 
+def test_comments_are_on_budgets(tmp_path: Path) -> None:
+    rows = [{"name": "A", "experiment": "glow_cifar10"}]
+    table = load_table(written(tmp_path, rows=rows, comments={"laptop": "Glow leads, being fastest."}))
+    for budget, is_said in (("laptop", True), ("smoke", False)):
+        text = in_markdown(collect(table, [0], BUDGETS[budget], tmp_path))
+        assert ("\nGlow leads, being fastest.\n" in text) is is_said
+    with pytest.raises(UserError, match=r"comments: budget=labtop does not exist: did you mean laptop\?"):
+        load_table(written(tmp_path, rows=rows, comments={"labtop": "x"}))
+
+
 def test_a_table_holds_no_copy_of_an_experiments_figure(tmp_path: Path) -> None:
     own = {"metric": "bits_per_dim", "value": 3.0, "source": "mine", "status": "recalled"}
     with pytest.raises(UserError, match="published belongs to the experiment"):
@@ -104,7 +114,10 @@ def test_what_is_published_stands_in_the_table_with_its_mark_and_source(file: Pa
         if figure is None:
             continue
         (row,) = (line for line in text.splitlines() if f"| {table.rows[cell.row]} |" in line)
-        assert f"| {figure['value']:g}{marks[figure['status']]} |" in row
+        mark = marks[figure["status"]]
+        shown = [part.strip() for part in row.split("|")]
+        assert any(part.removesuffix(mark) in (f"{figure['value']:g}", f"{figure['value']:.2f}") for part in shown)
+        assert not mark or any(part.endswith(mark) for part in shown)
         assert f"{figure['source']} ({figure['status'].replace('_', ' ')}" in text
     assert "(paper)" not in text  # nothing has been run
 
