@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -80,8 +81,9 @@ class Model(nn.Module):
 
     @property
     def _dtype(self) -> torch.dtype:
-        """The parameters' type."""
-        return next(self.parameters()).dtype
+        """The parameters' type; of a model without any, its buffers' or torch's default."""
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.get_default_dtype())
 
     def _one_hot(self, y: Tensor | None) -> Tensor | None:
         """The labels as [B, num_classes], None for a model without classes.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genmodels.bijections import LearnedTopPrior
+from genmodels.bijections import LearnedTopPrior, Reverse
 from genmodels.errors import UserError
 from genmodels.models import MAF, NICE, Flow, Glow, RealNVP
 from genmodels.networks.data_init import initialize
@@ -301,3 +301,12 @@ def test_realnvp_has_the_size_of_the_ports() -> None:
 def test_impossible_models_say_what_would_be_right(make, sentence: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match=sentence):
         make()
+
+
+def test_a_flow_without_parameters_is_a_density_all_the_same() -> None:
+    """A permutation before a standard normal: nothing to learn, and nothing that says in which type to compute."""
+    flow = Flow(Reverse(3), (3,), levels=None)
+    x = torch.tensor([[0.0, 1.0, 2.0]])
+    expected = -0.5 * (5.0 + 3 * math.log(2 * math.pi))
+    assert flow.log_prob(x).item() == pytest.approx(expected, rel=1e-6)
+    assert flow.double().log_prob(x).dtype == flow.sample(2).dtype
