@@ -20,12 +20,14 @@ def in_markdown(found: Mapping[str, Any]) -> str:
     lines = [f"# {found['title']}", "", *_table(found), *_left_out(found), *_legend(found)]
     for told in (found["note"], found["comment"]):
         lines += ["", told] if told else []
+    shortened = " Recipes are shortened by the rule below." if found["rule"] else ""
     lines += [
         "",
-        f"Budget {found['budget_in_words']} {found['rule']}".rstrip(),
+        f"Budget {found['budget_in_words']}{shortened}",
         *_runs(found),
         *_reasons(found),
         *_sources(found),
+        *(["", "## How recipes are shortened", "", found["rule"]] if found["rule"] else []),
     ]
     return "\n".join(lines) + "\n"
 
