@@ -17,7 +17,7 @@ DOCS, CONF, PACKAGE = ROOT / "docs", ROOT / "conf", ROOT / "genmodels"
 SKIPPED = {"base", "hydra"}  # groups that nobody chooses from
 
 NAVIGATION = {
-    "Start": ["index.md", "quickstart.md", "results.md", "models.md", "extending.md"],
+    "Start": ["index.md", "quickstart.md", "commands.md", "results.md", "models.md", "extending.md"],
     "The book": [
         "book/index.md",
         "book/change_of_variables.md",
