@@ -31,13 +31,13 @@ Tables:
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from genmodels.cli import told_in_a_sentence
-from genmodels.errors import UserError, nearest
+from genmodels.config.script_keys import read_keys
+from genmodels.errors import UserError
 from genmodels.files import write_text
 from genmodels.tables import (
     Asked,
@@ -54,45 +54,35 @@ from genmodels.tables import (
 )
 
 HERE = Path(__file__).resolve().parent
-KEYS: dict[str, Any] = {
-    "table": None,
-    "budget": None,
-    "rows": [],
-    "columns": [],
-    "seeds": [0],
-    "data_dir": "data",
-    "download": False,
-    "launcher": None,
-    "output_dir": "outputs",
-    "results": str(HERE / "results"),
-    "list": False,
-}
 
 
-def asked_by(arguments: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+@dataclass(frozen=True)
+class Keys:
+    """Those of the command line, as `--help` explains them."""
+
+    table: str
+    budget: str
+    rows: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=lambda: [0])
+    data_dir: str = "data"
+    download: bool = False
+    launcher: str | None = None
+    output_dir: str = "outputs"
+    results: str = str(HERE / "results")
+    list: bool = False  # the last: it hides the type from those below
+
+
+def asked_by(arguments: Sequence[str]) -> tuple[Keys, tuple[str, ...]]:
     """The command line, read: our own keys, and those of Hydra's launcher as they were typed.
 
     Raises:
         UserError: a key that does not exist, or a value that is none.
     """
-    own, others = dict(KEYS), []
-    for override in OverridesParser.create().parse_overrides(list(arguments)):
-        key = override.key_or_group
-        if key in own:
-            own[key] = override.value()
-        elif key.startswith("hydra"):
-            others.append(override.input_line or "")
-        else:
-            meant = nearest(key, KEYS)
-            raise UserError(f"there is no key {key}: " + (f"did you mean {meant}?" if meant else ", ".join(KEYS)))
-    for key in ("table", "budget"):
-        if own[key] is None:
-            raise UserError(f"{key} is missing: give {key}=<name>, see --help")
-    for key in ("rows", "columns", "seeds"):
-        own[key] = own[key] if isinstance(own[key], list) else [own[key]]
-    if not own["seeds"] or not all(type(seed) is int and seed >= 0 for seed in own["seeds"]):
-        raise UserError(f"seeds must be a list of whole numbers, seeds=[0,1,2], got {own['seeds']}")
-    return own, tuple(others)
+    own, others = read_keys(Keys, arguments, passed="hydra.")
+    if not own.seeds or min(own.seeds) < 0 or len(set(own.seeds)) < len(own.seeds):
+        raise UserError(f"seeds must be different whole numbers from 0 on, seeds=[0,1,2], got {own.seeds}")
+    return own, others
 
 
 def table_of(name: str) -> Table:
@@ -111,25 +101,25 @@ def main() -> None:
 
 def _main(arguments: Sequence[str]) -> int:
     own, hydra = asked_by(arguments)
-    table, budget = table_of(own["table"]), budget_of(own["budget"])
-    rows, columns = chosen(own["rows"], table.rows, "rows"), chosen(own["columns"], table.columns, "columns")
-    root = Path(own["output_dir"]).expanduser() / "tables"
-    out = Path(own["results"]).expanduser() / table.name / budget.name
-    where = [str(Path(own[key]).expanduser().absolute()) for key in ("output_dir", "data_dir")] + [str(HERE.parent)]
+    table, budget = table_of(own.table), budget_of(own.budget)
+    rows, columns = chosen(own.rows, table.rows, "rows"), chosen(own.columns, table.columns, "columns")
+    root = Path(own.output_dir).expanduser() / "tables"
+    out = Path(own.results).expanduser() / table.name / budget.name
+    where = [str(Path(path).expanduser().absolute()) for path in (own.output_dir, own.data_dir, HERE.parent)]
 
     def write() -> dict[str, Any]:
-        found = collect(table, own["seeds"], budget, root, where)
+        found = collect(table, own.seeds, budget, root, where)
         write_text(out / "table.json", json.dumps(found, indent=1) + "\n")
         write_text(out / "table.md", in_markdown(found))
         draw(found, out / "table.png")
         return found
 
-    if own["list"]:
-        print(in_markdown(collect(table, own["seeds"], budget, root, where)))
+    if own.list:
+        print(in_markdown(collect(table, own.seeds, budget, root, where)))
         print("rows: " + ", ".join(table.rows))
         return 0
-    jobs = jobs_of(table, rows, columns, own["seeds"], budget, root)
-    asked = Asked(own["data_dir"], bool(own["download"]), own["launcher"], hydra)
+    jobs = jobs_of(table, rows, columns, own.seeds, budget, root)
+    asked = Asked(own.data_dir, own.download, own.launcher, hydra)
     told = run_jobs(jobs, table.metrics, asked, after=write)
     print(in_markdown(write()))
     for line in told:

@@ -243,11 +243,13 @@ def test_cells_run_through_a_launcher(place: Place) -> None:
     ("arguments", "sentence"),
     [
         (["table=iwea", "budget=smoke"], "did you mean iwae?"),
-        (["table=iwae"], "budget is missing: give budget=<name>"),
+        (["table=iwae"], "budget is missing: give budget=<value>"),
         (["table=iwae", "budget=smok"], "budget=smok does not exist: did you mean smoke?"),
         (["table=iwae", "budget=smoke", "rows=[vae]"], "rows=vae does not exist"),
-        (["table=iwae", "budget=smoke", "column=one"], "there is no key column: did you mean columns?"),
-        (["table=iwae", "budget=smoke", "seeds=[x]"], "seeds must be a list of whole numbers"),
+        (["table=iwae", "budget=smoke", "column=one"], "unknown key column: did you mean columns?"),
+        (["table=iwae", "budget=smoke", "seeds=[0,0]"], "seeds must be different whole numbers from 0 on"),
+        (["table=iwae", "budget=smoke", "data_dir=null"], "data_dir must be text, got null"),
+        (["table=iwae", "budget=smoke", "seeds=[x]"], "seeds must be a list (each an integer)"),
     ],
 )
 def test_a_mistake_on_the_command_line(
