@@ -1,6 +1,6 @@
 """Draw every class by several class-conditional runs, and measure how much of its class each sample is.
 
-python experiments/conditional_generation.py <folder> <runs>
+python experiments/conditional_generation.py <folder> <run folders>
 
 Any number of runs of one data set of labelled images. The picture has two samples of each class a run, test images on
 top; runs that can be guided are drawn with guidance 0, 1 and 2 from the same noise. The figures are of 100 samples a

@@ -27,6 +27,11 @@ def test_couplings_alone_leave_the_first_coordinate() -> None:
         assert not torch.allclose(z[:, 1], x[:, 1])
 
 
+def test_the_seed_that_is_drawn_is_neither_the_best_nor_the_worst() -> None:
+    assert SCRIPT["middle_of"]([2.6, 2.4, 2.5]) == 2
+    assert SCRIPT["middle_of"]([2.6, 2.4]) == 1
+
+
 @pytest.mark.slow
 def test_a_short_training(tmp_path: Path) -> None:
     found = SCRIPT["main"](tmp_path, steps=250, seeds=2)
