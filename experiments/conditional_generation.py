@@ -75,7 +75,7 @@ def strip(examples: Labelled, shown: int = SHOWN) -> Tensor:
 
 def draw(rows: dict[str, Labelled], found: dict[str, dict[str, float]], path: Path) -> None:
     """A strip a row, with the share that is of the class."""
-    figure = Figure(figsize=(8.6, 1.42 * len(rows) + 0.5), layout="constrained")
+    figure = Figure(figsize=(9, 1.3 * len(rows) + 0.5), layout="constrained")
     panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for (name, examples), panel in zip(rows.items(), panels, strict=True):
         image, classes = strip(examples), examples[1].unique()
