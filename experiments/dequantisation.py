@@ -86,10 +86,15 @@ def entropy() -> float:
     return float(-(shares * shares.log2()).sum())
 
 
+def mixture_of(model: Flow) -> MixtureOfGaussians:
+    """Its density, which no bijection changes."""
+    assert isinstance(model.base, MixtureOfGaussians)
+    return model.base
+
+
 def exact_log_prob(model: Flow) -> Tensor:
     """log P of every level, float64 [levels], nats: the mixture's mass between the edges of the cell."""
-    base = model.base
-    assert isinstance(base, MixtureOfGaussians)
+    base = mixture_of(model)
     edges = torch.arange(LEVELS + 1, dtype=torch.float64) / LEVELS
     standardized = (edges[:, None] - base.means[:, 0].double()) / base.log_scales[:, 0].double().exp()
     return (torch.special.ndtr(standardized).diff(dim=0) @ base.logits.double().softmax(dim=0)).log()
@@ -145,7 +150,7 @@ def draw(fits: dict[str, Fitted], path: Path) -> None:
         noisy = model.dequantization(data().repeat(400, 1), torch.float64)[0][:, 0]
         above.hist(noisy, bins=21 * LEVELS, range=(0, 1), density=True, color="0.8", label="what it was fitted to")
         # A peak is narrower than any grid.
-        v = torch.cat((torch.linspace(-0.1, 1.1, CELLS), model.base.means[:, 0].float())).double().sort().values
+        v = torch.cat((torch.linspace(-0.1, 1.1, CELLS), mixture_of(model).means[:, 0].float())).double().sort().values
         above.plot(v, model.base.log_prob(v[:, None]).exp(), color="tab:blue", label="density p(v)")
         for edge in range(LEVELS + 1):
             above.axvline(edge / LEVELS, color="0.6", linewidth=0.6, linestyle=":")
