@@ -12,7 +12,8 @@ from math_core import LatexError, LatexToMathML
 
 log = logging.getLogger("mkdocs.hooks.equations")  # what mkdocs counts as its own warnings
 
-MARKED = re.compile(r'(<(span|div) class="arithmatex">)\\[(\[](.*?)\\[)\]](</\2>)', re.DOTALL)  # by pymdownx.arithmatex
+# As pymdownx.arithmatex leaves them, with the punctuation behind, which is to stay in their line.
+MARKED = re.compile(r'(<(span|div) class="arithmatex">)\\[(\[](.*?)\\[)\]](</\2>)([.,;:)]*)', re.DOTALL)
 CONVERTER = LatexToMathML(fancy_error=False)
 
 
@@ -30,6 +31,6 @@ def with_equations(html: str, page: str) -> str:
         except LatexError as error:
             log.warning(f"{page}: the equation {latex} cannot be drawn: {error}")
             return found[0]
-        return found[1] + mathml + found[4]
+        return found[1] + mathml + found[5] + found[4]
 
     return MARKED.sub(converted, html)
