@@ -13,7 +13,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
-PATTERNS = ("experiments/results/*.png", "experiments/results/*.md", "experiments/benchmarks/*.md")
+PATTERNS = (
+    "experiments/results/*.png",
+    "experiments/results/*/*/table.png",
+    "experiments/results/*.md",
+    "experiments/benchmarks/*.md",
+)
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 
 

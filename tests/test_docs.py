@@ -72,6 +72,14 @@ def test_every_page_of_the_book_is_in_its_contents() -> None:
     assert {page.name for page in BOOK if page.stem != "index"} <= linked
 
 
+@pytest.mark.parametrize("start", [DOCS / "index.md", ROOT / "README.md"], ids=lambda page: page.stem)
+def test_every_page_is_reached_from_the_first(start: Path) -> None:
+    """Chapters of the book by its contents."""
+    linked = {(start.parent / target.partition("#")[0]).resolve() for target in LINK.findall(start.read_text())}
+    assert {page for page in DOCS.rglob("*.md") if page not in BOOK and page.name != "index.md"} - linked == set()
+    assert DOCS / "book" / "index.md" in linked
+
+
 @pytest.mark.parametrize("page", FAMILIES, ids=lambda page: page.stem)
 def test_rows_of_a_family_are_those_of_all(page: Path) -> None:
     """A figure stands in two places, and is the same in both."""
@@ -114,9 +122,14 @@ def test_the_site_builds(tmp_path: Path) -> None:
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "experiments" / "results" / "gallery.png").exists()
+    front = (tmp_path / "index.html").read_text()
+    assert (tmp_path / re.search(r'src="([^"]+table\.png)"', front)[1]).exists()
+    fetched = re.compile(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="(?:https?:)?//')
+    assert [page for page in tmp_path.rglob("*.html") if fetched.search(page.read_text())] == []
     configuration = {page.name for page in (tmp_path / "reference" / "configuration").iterdir()}
     chosen = {name.replace("/", "_") for name in group_names() if not {"hydra", "base"} & set(name.split("/"))}
     assert chosen <= configuration
-    assert "num_steps: 32" in (tmp_path / "reference" / "configuration" / "model" / "index.html").read_text()
+    models = (tmp_path / "reference" / "configuration" / "model" / "index.html").read_text()
+    assert "num_steps: 32" in re.sub(r"<[^>]+>", "", models)  # without the tags that colour it
     api = (tmp_path / "reference" / "api" / "genmodels.bijections" / "index.html").read_text()
     assert "Change one half of the channels given the other" in api

@@ -1,4 +1,4 @@
-"""docs/extending.md, done as it says by a user outside the clone."""
+"""docs/extending.md, done as it says by a user outside the clone, each section in an empty folder of its own."""
 
 import json
 import os
@@ -8,32 +8,83 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from command_line import ROOT
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = (ROOT / "docs" / "extending.md").read_text()
+SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
-def test_add_something(tmp_path: Path) -> None:
-    section = (ROOT / "docs" / "extending.md").read_text()
-    commands: list[str] = []
-    for language, text in BLOCK.findall(section):
-        if language == "sh":
-            commands += text.splitlines()
-        else:
-            file = tmp_path / text.splitlines()[0].removeprefix("# ")
+def test_a_model_alone(tmp_path: Path) -> None:
+    trained, _ = _follow("A model", tmp_path)
+    assert re.search(r"\(exact, [\d,]+ examples\)", trained)
+    assert _figures(tmp_path / "histogram_run")["test/bits_per_dim K=1"]["mean"] < 2.7  # of 4.09 with equal chances
+    assert list((tmp_path / "histogram_run" / "samples").glob("sample_n16*.png"))
+
+
+def test_a_data_set_alone(tmp_path: Path) -> None:
+    _follow("A data set", tmp_path)
+    assert _figures(tmp_path / "stripes_run")["test/bits_per_dim K=1"]["mean"] < 1.5  # of 2 where rows are not seen
+
+
+def test_an_objective_alone(tmp_path: Path) -> None:
+    _follow("An objective", tmp_path)
+    lines = (tmp_path / "smoothed_run" / "metrics.csv").read_text().splitlines()
+    rows = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+    assert all(float(row["value"]) > 0 for row in rows if row["name"] == "train/penalty")
+    assert {"train/penalty", "val/bits_per_dim"} <= {row["name"] for row in rows}
+
+
+@pytest.mark.slow  # also in all of them at once
+def test_a_metric_alone(tmp_path: Path) -> None:
+    _, evaluated = _follow("A metric", tmp_path)
+    assert "(estimate, 1,000 samples)" in evaluated
+    assert 0 < _figures(tmp_path / "nice_run")["test/brightness"]["mean"] < 16
+
+
+@pytest.mark.slow  # also in all of them at once
+def test_a_callback_alone(tmp_path: Path) -> None:
+    (trained,) = _follow("A callback", tmp_path)
+    assert "DONE AFTER 100 STEPS" in trained
+
+
+def test_all_of_them_at_once(tmp_path: Path) -> None:
+    for section in SECTIONS:
+        _write_files(section, tmp_path)
+    trained, _ = _follow("All of them at once", tmp_path)
+    assert "DONE AFTER" in trained
+    figures = _figures(tmp_path / "my_run")
+    # Pixels on their own can do no better than two bits, and learn no more than the marginals.
+    assert 1.9 < figures["test/bits_per_dim K=1"]["mean"] < 2.1
+    assert abs(figures["test/brightness"]["mean"] - 1.5) < 0.1
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_command_is_of_a_section_that_is_followed(section: str) -> None:
+    followed = re.findall(r'_follow\("(.+?)"', Path(__file__).read_text())
+    assert section in followed or "```" not in SECTIONS[section]
+
+
+def _follow(section: str, folder: Path) -> list[str]:
+    """Write a section's files and run its commands in their order; what each printed."""
+    _write_files(section, folder)
+    shown = "".join(text for language, text in BLOCK.findall(SECTIONS[section]) if language == "sh")
+    return [_run(command, folder) for command in shown.replace("\\\n", " ").splitlines()]
+
+
+def _write_files(section: str, folder: Path) -> None:
+    """Blocks name their file in their first line."""
+    for language, text in BLOCK.findall(SECTIONS[section]):
+        if language != "sh":
+            file = folder / text.splitlines()[0].removeprefix("# ")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-    assert len(commands) == 3
-    printed = [_run(command, tmp_path) for command in commands]
-    assert "DONE AFTER" in printed[0]
-    figures = json.loads((tmp_path / "my_run" / "metrics.json").read_text())
-    likelihood, brightness = figures["test/bits_per_dim K=1"], figures["test/brightness"]
-    # Pixels on their own can do no better than two bits, and learn no more than the marginals.
-    assert 1.9 < likelihood["mean"] < 2.1
-    assert abs(brightness["mean"] - 1.5) < 0.1
-    assert "(estimate, 1,000 samples)" in "".join(printed)
-    assert re.search(r"\(exact, [\d,]+ examples\)", "".join(printed))
-    assert list((tmp_path / "my_run" / "samples").glob("sample_n16*.png"))
+
+
+def _figures(run: Path) -> dict[str, dict[str, float]]:
+    figures: dict[str, dict[str, float]] = json.loads((run / "metrics.json").read_text())
+    return figures
 
 
 def _run(command: str, folder: Path) -> str:
