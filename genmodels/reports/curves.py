@@ -26,12 +26,10 @@ def examples_per_step(config: Mapping[str, str]) -> int | None:
     Args:
         config: of a run, values as text under their full keys. Whatever else stands there gives None.
     """
-    counts = [
-        config.get(key) for key in ("data.batch_size", "trainer.accumulate_grad_batches", "objective.critic_steps")
-    ]
-    batch, *times = [1 if text in (None, "null") and i else text for i, text in enumerate(counts)]
+    times = [config.get(key, "null") for key in ("trainer.accumulate_grad_batches", "objective.critic_steps")]
+    counts = [config.get("data.batch_size", ""), *("1" if text == "null" else text for text in times)]
     try:
-        product = math.prod(int(str(count)) for count in (batch, *times))
+        product = math.prod(map(int, counts))
     except ValueError:
         return None
     return product if 0 < product < 10**9 else None
