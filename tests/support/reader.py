@@ -62,6 +62,8 @@ class Reader:
             return self._train(door, arguments, command.text)
         filled = [self._filled(word, command.text) for word in arguments]
         more = shortened.RESUME if resumes else shortened.DOORS.get(door, ())
+        if resumes and any(word.startswith("seeds=") for word in arguments):
+            more = ()  # runs of more seeds, and nothing more of those that are done
         beside = ["devices=2"] if any(word.startswith("devices=") for word in arguments) else []
         return self._program(door, *filled, *more, *beside)
 
