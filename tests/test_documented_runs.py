@@ -74,7 +74,7 @@ def test_the_commands_on_real_data_run(
 
 
 def copy_data_sets(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny_files.write_mnist(root, monkeypatch)
+    tiny_files.write_mnist(root, monkeypatch, training=1100)  # elbo_surgery.py takes a thousand at a time
     tiny_files.write_mnist(root, monkeypatch, FashionMNIST)
     tiny_files.write_static_mnist(root, monkeypatch)
     tiny_files.write_cifar10(root, monkeypatch)
