@@ -1,6 +1,6 @@
 """Draw why a flexible posterior helps: four data points, two latents, as Figure 1 of Kingma et al. 2016 (IAF).
 
-python experiments/iaf_figure.py figure.png
+python experiments/iaf_figure.py figure.png [<steps>]
 """
 
 import sys
@@ -101,4 +101,4 @@ def _coloured(densities: Tensor) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    draw(sys.argv[1])
+    draw(sys.argv[1], *map(int, sys.argv[2:3]))

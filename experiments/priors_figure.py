@@ -1,6 +1,6 @@
 """Draw five priors of two latents above the aggregate posteriors that they met in training, on 8x8 digits.
 
-python experiments/priors_figure.py figure.png
+python experiments/priors_figure.py figure.png [<steps>]
 """
 
 import sys
@@ -103,4 +103,4 @@ def _grid(low: Tensor, high: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    draw(sys.argv[1])
+    draw(sys.argv[1], *map(int, sys.argv[2:3]))

@@ -1,12 +1,12 @@
 """Measure what reversible backpropagation saves and costs: memory and time of a training step against depth.
 
-python experiments/reversible_memory.py <folder>
+python experiments/reversible_memory.py <folder> [<depth>]
 
-Glow of one scale and K = 8, 16, 32, 64 steps, with `reversible` and without it (Gomez et al. 2017). Memory is
-counted, not sampled: every tensor that an operation of the step makes is logged with its bytes when it comes and when
-it goes, so that two runs give the same number. Gradients of parameters, which both ways need alike, are left out, and
-so is what an operation uses inside itself. Time is the process's own, the median of steps taken in turns. A CPU
-minute.
+Glow of one scale and K = 8, 16, 32, 64 steps, or of the depth asked for, with `reversible` and without it (Gomez et
+al. 2017). Memory is counted, not sampled: every tensor that an operation of the step makes is logged with its bytes
+when it comes and when it goes, so that two runs give the same number. Gradients of parameters, which both ways need
+alike, are left out, and so is what an operation uses inside itself. Time is the process's own, the median of steps
+taken in turns. A CPU minute.
 """
 
 import json
@@ -173,6 +173,6 @@ def main(folder: Path, depths: Sequence[int] = DEPTHS, repeats: int = REPEATS) -
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    print(json.dumps(main(Path(sys.argv[1])), indent=1))
+    print(json.dumps(main(Path(sys.argv[1]), [*map(int, sys.argv[2:])] or DEPTHS), indent=1))

@@ -76,8 +76,8 @@ def test_names_what_exists(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         ("python experiments/galery.py", "galery.py"),
         ("python experiments/gallery.py sets=[moon]", "moon"),
         ("python experiments/gallery.py models=[mav]", "mav"),
-        ("python experiments/iaf_figure.py", "[(1, 1)]"),
-        ("python experiments/iaf_figure.py figure.png twice", "twice"),
+        ("python experiments/iaf_figure.py", "[(1, 2)]"),
+        ("python experiments/iaf_figure.py figure.png 2 twice", "twice"),
         ("python experiments/gan_stability.py --sed 0", "--sed"),
         ("python experiments/elbo_surgery.py trainer.max_step=12", "max_step"),
         ("python -m pytest tests/test_nothing.py", "test_nothing"),
@@ -108,6 +108,12 @@ def examine(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
             assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), f"Makefile has no {target}"
     elif program[0] == "pip":
         _examine_pip(program[1:])
+    elif program[0] == "torchrun":
+        _examine_door("train", program[program.index("train.py") + 1 :])
+    elif program[0] == "wandb" and program[1] == "sweep":
+        assert (ROOT / program[2]).is_file(), program[2]
+    elif program[0] in ("wandb", "docker"):
+        pass  # of what they are told nothing is ours
     else:
         raise AssertionError(f"unknown kind of command: {text}")
 

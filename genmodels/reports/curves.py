@@ -1,7 +1,7 @@
 """Learning curves thinned to what a screen can show."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genmodels.training.csv_logger import Series
@@ -18,6 +18,21 @@ def thinned(steps: Sequence[int], values: Sequence[float], most: int = POINTS) -
     kept = range(last + 1) if last < most else [round(i * last / (most - 1)) for i in range(most)]
     finite = [float(f"{values[i]:.5g}") if math.isfinite(values[i]) else None for i in kept]
     return [steps[i] for i in kept], finite
+
+
+def examples_per_step(config: Mapping[str, str]) -> int | None:
+    """Training examples that a step takes: the batches that it accumulates, for each update of a critic before it.
+
+    Args:
+        config: of a run, values as text under their full keys. Whatever else stands there gives None.
+    """
+    times = [config.get(key, "null") for key in ("trainer.accumulate_grad_batches", "objective.critic_steps")]
+    counts = [config.get("data.batch_size", ""), *("1" if text == "null" else text for text in times)]
+    try:
+        product = math.prod(map(int, counts))
+    except ValueError:
+        return None
+    return product if 0 < product < 10**9 else None
 
 
 def curves_by_name(runs: Sequence[Series]) -> dict[str, dict[int, Any]]:

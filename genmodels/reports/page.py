@@ -11,7 +11,7 @@ from typing import Any
 from genmodels.errors import UserError
 from genmodels.files import write_text
 from genmodels.reports.collect import RunSummary
-from genmodels.reports.curves import POINTS, curves_by_name
+from genmodels.reports.curves import POINTS, curves_by_name, examples_per_step
 from genmodels.reports.rows import best_first, columns_of, figure_names, link, rows_of
 from genmodels.runs.compare import differing
 
@@ -35,6 +35,7 @@ def write_report(runs: Sequence[RunSummary], out: Path, failures: Mapping[Path, 
     data = {
         "names": [row.name for row in rows],
         "curves": curves_by_name([run.series for run in runs]),
+        "examples": [examples_per_step(run.config) for run in runs],
         "samples": _samples(runs, out),
         "differences": differing([run.config for run in runs]),
     }

@@ -13,6 +13,7 @@ from genmodels.reports.wording import budget, cpu_minutes, number, protocol, wal
 from genmodels.runs.provenance import provenance_in_words
 from genmodels.runs.tables import in_short
 
+_FIGURES_FIRST = 2  # figures that a screen holds beside what else is told of a run
 _FILES = ("config.yaml", "run.json", "metrics.json", "metrics.csv", "samples", "checkpoints")
 
 
@@ -24,11 +25,13 @@ class Column:
         title: what stands above it.
         best_first: "ascending" or "descending", the order at the first click.
         is_text: whether its values are compared as text.
+        shown: whether it is shown as the page opens.
     """
 
     title: str
     best_first: str
     is_text: bool = False
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,17 @@ _BUDGETS = (Column("Steps", "ascending"), Column("Minutes", "ascending"), Column
 
 
 def figure_names(runs: Sequence[RunSummary]) -> list[str]:
-    """Of all the runs, those that most of them have first."""
+    """Of all the runs, those that most of them have first; bits/dim before all, where half of them have it."""
     counts = Counter(name for run in runs for name in run.figures)
-    return sorted(counts, key=lambda name: (-counts[name], name))
+
+    def order(name: str) -> tuple[bool, int, str]:
+        return "bits_per_dim" not in name or 2 * counts[name] < len(runs), -counts[name], name
+
+    return sorted(counts, key=order)
 
 
 def best_first(runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """The runs by the figure that most of them have; those without it last."""
+    """The runs by the first of the figures; those without it last."""
     names = figure_names(runs)
     if not names:
         return list(runs)
@@ -83,7 +90,11 @@ def best_first(runs: Sequence[RunSummary]) -> list[RunSummary]:
 
 
 def columns_of(runs: Sequence[RunSummary]) -> list[Column]:
-    figures = [Column(name, _direction(runs, name)) for name in figure_names(runs)]
+    """All there are to choose from; of the figures the first are shown, as far as half of the runs have them."""
+    figures = []
+    for place, name in enumerate(figure_names(runs)):
+        many = 2 * sum(name in run.figures for run in runs) >= len(runs)
+        figures.append(Column(name, _direction(runs, name), shown=place == 0 or (many and place < _FIGURES_FIRST)))
     return [*_TEXTS, *figures, *_BUDGETS]
 
 

@@ -78,6 +78,12 @@ def _curves(page: Page) -> list[str]:
     return [str(name) for name in page.value("document.querySelector('#chart').data.map(t => t.name)")]
 
 
+def _heads(page: Page) -> list[str]:
+    """Titles of the columns that are seen."""
+    seen = "[...document.querySelectorAll('#leaderboard thead th')].filter(h => h.offsetParent)"
+    return [str(title) for title in page.value(f"{seen}.map(h => h.textContent)")]
+
+
 def test_nothing_is_asked_of_a_network_and_no_text_becomes_a_script(page: Page, report: Path) -> None:
     assert page.requested == [report.as_uri()]
     assert page.trouble == []
@@ -181,6 +187,59 @@ def test_links_lead_to_the_folder_and_its_files(page: Page, report: Path) -> Non
     assert links[0] == f"{folder.as_uri()}/"
     files = ("config.yaml", "run.json", "metrics.json", "metrics.csv", "samples")
     assert links[1:] == [(folder / name).as_uri() for name in files]
+
+
+def test_columns_are_chosen_with_mouse_and_keys_and_forgotten(page: Page, report: Path) -> None:
+    rest = ["Steps", "Minutes", "Parameters", "Provenance"]
+    assert _heads(page) == ["Show, run", "Model", "Data", NLL, FID, *rest]
+    page.click("#chooser summary")
+    page.click("#chooser input[value='3']")
+    assert _heads(page) == ["Show, run", "Model", "Data", NLL, *rest]
+    assert page.value("document.querySelector('#chosen').textContent") == "7 of 8"
+    shown = "[...document.querySelectorAll('#rows tr:first-child > *')].filter(c => c.offsetParent).length"
+    assert page.value(shown) == 8  # cells go with their head
+    page.value("document.querySelector('#chooser input[value=\"3\"]').focus()")
+    page.press("Tab")
+    page.press(" ")
+    assert _heads(page) == ["Show, run", "Model", "Data", NLL, *rest[1:]]
+    page.value("document.querySelector('#sort').value = 3")
+    page.value("document.querySelector('#sort').dispatchEvent(new Event('change'))")
+    assert _order(page) == [EVIL, "nice", "wide"]  # also by a column that is not shown
+    page.open(report)
+    assert FID in _heads(page)
+
+
+def test_of_many_figures_the_first_two_are_shown(browser: Page, report: Path, tmp_path: Path) -> None:
+    first = summary_of(report.parent / "runs" / "nice")
+    names = [f"test/{letter}" for letter in "abcdefgh"]
+    more = {name: {**first.figures[NLL], "mean": float(place)} for place, name in enumerate(names)}
+    runs = [replace(first, figures=more), replace(first, figures={**first.figures, "test/a": more["test/a"]})]
+    write_report(runs, tmp_path / "figures.html", {})
+    browser.open(tmp_path / "figures.html")
+    figures = [title for title in _heads(browser) if title.startswith("test/")]
+    assert figures == [NLL, "test/a"]  # bits/dim first, though more runs have the other
+    assert browser.value("(s => s.scrollWidth <= s.clientWidth)(document.querySelector('.scroller'))")
+
+
+def test_curves_over_examples_seen(browser: Page, report: Path, tmp_path: Path) -> None:
+    nice = summary_of(report.parent / "runs" / "nice")
+    several = {
+        **nice.config,
+        "data.batch_size": "50",
+        "trainer.accumulate_grad_batches": "2",
+        "objective.critic_steps": "5",
+    }
+    unknown = {**nice.config, "data.batch_size": "<many>"}
+    runs = [replace(nice, path=tmp_path / str(n), config=c) for n, c in enumerate((nice.config, several, unknown))]
+    write_report(runs, tmp_path / "examples.html", {})
+    browser.open(tmp_path / "examples.html")
+    last = "document.querySelector('#chart').data.map(t => t.x[19])"
+    assert browser.value(last) == [20, 20, 20]
+    browser.value("document.querySelector('#over').focus()")
+    browser.press("ArrowDown")
+    assert browser.value(last) == [20 * int(nice.config["data.batch_size"]), 20 * 50 * 2 * 5]
+    told = browser.value("document.querySelector('#without-curve').textContent")
+    assert told == "1 of the 3 ticked runs do not say how many examples a step takes."
 
 
 def test_a_phone_sees_all_without_scrolling_sideways(browser: Page, report: Path) -> None:

@@ -11,10 +11,12 @@ from command_line import ROOT
 
 from genmodels.commands import DOORS
 
-PROGRAM = r"(?:python3? \S|genmodels-\w|make \w|pip \w)"
+PROGRAM = r"(?:python3? \S|genmodels-\w|make \w|pip \w|torchrun \S|docker \w|wandb \w)"
 LINE = re.compile(rf"^\s*(?:\w+=\S+ )*({PROGRAM}.*)$")
 SPAN = re.compile(rf"`((?:\w+=\S+ )?{PROGRAM}[^`]*)`")
 ENDS = re.compile(r"\s+#.*| (?:&&|\|\|?|;|>|&)(?: |$)")  # what is behind is another program, or a file
+HEAD = re.compile(r"^\| command `(python \S+ )\.\.\.` \|")  # of a table whose rows begin with what follows
+ROW = re.compile(r"^\| [^`|]*`([^`]+)`")
 NUMBERS = {"<steps>", "<n>", "<epochs>"}
 
 
@@ -35,9 +37,16 @@ def pages() -> list[Path]:
 
 
 def commands_of(page: Path) -> list[Command]:
-    """Indented and fenced lines that start with a program, and spans of code in a text that do, in their order."""
+    """Indented and fenced lines that start with a program, spans of code in a text that do, and tables' rows of them.
+
+    In their order on the page.
+    """
     name, found, prose, fenced, waiting = page.relative_to(ROOT).as_posix(), [], [], False, ""
+    head = None
     for number, line in enumerate(page.read_text().splitlines(), 1):
+        head = HEAD.match(line) or (head if line.startswith("|") else None)
+        if head and (row := ROW.match(line)) and not HEAD.match(line):
+            found.append(Command(name, number, head[1] + row[1]))
         code = fenced or line.startswith(("    ", "\t"))
         if line.lstrip().startswith("```"):
             fenced, code = not fenced, True

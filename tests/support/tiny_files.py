@@ -30,9 +30,9 @@ def write_idx(path: Path, values: np.ndarray) -> None:
     path.write_bytes(header + values.astype(np.uint8).tobytes())
 
 
-def write_mnist(root: Path, monkeypatch: pytest.MonkeyPatch, source: type[MNIST] = MNIST) -> None:
+def write_mnist(root: Path, monkeypatch: pytest.MonkeyPatch, source: type[MNIST] = MNIST, training: int = 30) -> None:
     folder = root / source.torchvision_class.__name__ / "raw"
-    for prefix, count in (("train", 30), ("t10k", 12)):
+    for prefix, count in (("train", training), ("t10k", 12)):
         write_idx(folder / f"{prefix}-images-idx3-ubyte", RNG.integers(0, 256, (count, 28, 28)))
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", np.arange(count) % 10)
     monkeypatch.setattr(source, "md5", {path.name: md5(path) for path in folder.iterdir()})

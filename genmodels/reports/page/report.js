@@ -8,6 +8,8 @@ const ticks = rows.map((row) => row.querySelector("input"));
 const texts = rows.map((row) => row.textContent.toLowerCase());
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333"]; // Okabe and Ito
 const DASHES = ["solid", "dash", "dot", "dashdot"];
+const choices = [...document.querySelectorAll("#chooser input")];
+const hiding = document.head.appendChild(document.createElement("style"));
 const numberOf = (row) => Number(row.dataset.run);
 const colourOf = (run) => COLOURS[run % COLOURS.length];
 const listed = () => [...body.rows].filter((row) => !row.hidden);
@@ -51,12 +53,22 @@ function filter() {
   drawShown();
 }
 
+function chooseColumns() {
+  const hidden = choices.filter((choice) => !choice.checked).map((choice) => Number(choice.value) + 2);
+  const cells = hidden.map((place) => `#leaderboard :is(th, td):nth-child(${place})`); // a rule is quicker than cells
+  hiding.textContent = cells.length > 0 ? `${cells.join()} { display: none !important; }` : "";
+  byId("chosen").textContent = `${choices.length - hidden.length} of ${choices.length}`;
+}
+
 function drawCurves() {
   const name = byId("logged").value;
   const curves = data.curves[name] ?? {};
   const runs = shown();
-  const traces = runs.filter((run) => run in curves).map((run) => ({
-    x: curves[run][0],
+  const overSteps = byId("over").value === "steps";
+  const logged = runs.filter((run) => run in curves);
+  const drawn = logged.filter((run) => overSteps || data.examples[run] !== null);
+  const traces = drawn.map((run) => ({
+    x: overSteps ? curves[run][0] : curves[run][0].map((step) => step * data.examples[run]),
     y: curves[run][1],
     name: data.names[run].replaceAll("&", "&amp;").replaceAll("<", "&lt;"), // Plotly takes names for markup
     mode: curves[run][0].length < 30 ? "lines+markers" : "lines",
@@ -67,15 +79,15 @@ function drawCurves() {
   Plotly.react(byId("chart"), traces, {
     margin: { l: 50, r: 15, t: 15, b: 45 },
     font: { family: getComputedStyle(document.body).fontFamily, color: "#1c2024" },
-    xaxis: { ...axis, title: { text: "step" } },
+    xaxis: { ...axis, title: { text: overSteps ? "step" : "training examples seen" } },
     yaxis: { ...axis, title: { text: name }, type: byId("log-scale").checked ? "log" : "linear" },
     showlegend: false, // the ticked rows of the leaderboard are the legend, and can be reached with the keyboard
     hovermode: "closest",
     hoverlabel: { namelength: -1 },
   }, { responsive: true, displaylogo: false, displayModeBar: false });
-  const without = runs.length - traces.length;
-  byId("without-curve").textContent = runs.length === 0 ? "No run is ticked and listed."
-    : without > 0 ? `${without} of the ${runs.length} ticked runs did not log this.` : "";
+  const notes = [[runs.length - logged.length, "did not log this"], [logged.length - drawn.length, "do not say how many examples a step takes"]]
+    .filter(([without]) => without > 0).map(([without, why]) => `${without} of the ${runs.length} ticked runs ${why}.`);
+  byId("without-curve").textContent = runs.length === 0 ? "No run is ticked and listed." : notes.join(" ");
 }
 
 function drawSamples() {
@@ -117,10 +129,12 @@ byId("filter").addEventListener("input", filter);
 body.addEventListener("change", drawShown);
 byId("show-all").addEventListener("click", () => { for (const row of listed()) ticks[numberOf(row)].checked = true; drawShown(); });
 byId("show-none").addEventListener("click", () => { for (const tick of ticks) tick.checked = false; drawShown(); });
-for (const id of ["logged", "log-scale"]) byId(id).addEventListener("change", drawCurves);
+for (const choice of choices) choice.addEventListener("change", chooseColumns);
+for (const id of ["logged", "over", "log-scale"]) byId(id).addEventListener("change", drawCurves);
 byId("zoom").addEventListener("change", drawSamples);
 for (const id of ["first", "second"]) byId(id).addEventListener("change", showDifference);
 
+chooseColumns();
 rows.forEach((row, run) => { row.querySelector(".swatch").style.background = colourOf(run); });
 for (const name of Object.keys(data.curves)) byId("logged").append(element("option", { value: name, textContent: name }));
 byId("second").value = String(Math.min(1, rows.length - 1));
