@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from genmodels.cli import told_in_a_sentence
 from genmodels.evaluation.setting import Setting
 from genmodels.files import write_text
 from genmodels.models.capabilities import offered, required
@@ -110,4 +111,7 @@ def main(folder: Path, runs: list[str], each: int = EACH) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), sys.argv[2:]), indent=1))
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    with told_in_a_sentence([]):
+        print(json.dumps(main(Path(sys.argv[1]), sys.argv[2:]), indent=1))

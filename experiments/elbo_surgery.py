@@ -10,6 +10,7 @@ are kept in each run's metrics.json too.
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import yaml
 
 import genmodels
+from genmodels.cli import told_in_a_sentence
 from genmodels.config.compose import CONFIG_DIR
 from genmodels.evaluation.scoring import keep, score
 from genmodels.evaluation.setting import Setting
@@ -125,4 +127,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told_in_a_sentence(sys.argv[1:]):
+        main()

@@ -221,7 +221,7 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    with told_in_a_sentence(sys.argv[1:]):
+    with told_in_a_sentence(sys.argv[1:], goes_on=True):
         asked = asked_by(sys.argv[1:])
         cells = cells_of(asked)
         failed = {(cell.model, cell.data): reason for cell, reason in train_all(cells)}

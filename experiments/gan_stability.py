@@ -11,6 +11,7 @@ fifth of the steps of the others.
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import genmodels
+from genmodels.cli import told_in_a_sentence
 from genmodels.distributions.modes import MIXTURES
 from genmodels.evaluation.metrics.modes import assigned
 from genmodels.evaluation.scoring import keep, score
@@ -188,4 +190,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told_in_a_sentence(sys.argv[1:]):
+        main()

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from genmodels.bijections import reversibly
+from genmodels.cli import told_in_a_sentence
 from genmodels.data import Options
 from genmodels.data.sources import source_for
 from genmodels.files import write_text
@@ -142,8 +143,6 @@ def main(folder: Path, name: str = "digits", data: Path = Path("data"), epochs: 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or (sys.argv[2:] and sys.argv[2] not in SETTINGS):
         sys.exit(__doc__)
-    print(
-        json.dumps(
-            main(Path(sys.argv[1]), *sys.argv[2:3], *map(Path, sys.argv[3:4]), *map(int, sys.argv[4:5])), indent=1
-        )
-    )
+    with told_in_a_sentence([]):
+        rest = (*sys.argv[2:3], *map(Path, sys.argv[3:4]), *map(int, sys.argv[4:5]))
+        print(json.dumps(main(Path(sys.argv[1]), *rest), indent=1))

@@ -95,7 +95,7 @@ def main() -> None:
         listed = tables_in(HERE / "tables")
         print((__doc__ or "") + "\n".join(f"    {name:<20} {title}" for name, title in listed.items()))
         return
-    with told_in_a_sentence([]):
+    with told_in_a_sentence([], goes_on=True):
         sys.exit(_main(sys.argv[1:]))
 
 

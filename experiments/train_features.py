@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor
 
+from genmodels.cli import told_in_a_sentence
 from genmodels.data import Options
 from genmodels.data.augment import Augmentation
 from genmodels.data.sources import source_for
@@ -82,4 +83,5 @@ def main(kind: str, folder: Path, out: Path, epochs: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 4 or sys.argv[1] not in SETS:
         sys.exit(__doc__)
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int((sys.argv[4:] or [EPOCHS[sys.argv[1]]])[0]))
+    with told_in_a_sentence([]):
+        main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int((sys.argv[4:] or [EPOCHS[sys.argv[1]]])[0]))

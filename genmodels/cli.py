@@ -97,16 +97,17 @@ def front_door(config_name: str, at_end: Callable[[], None] | None = None) -> Ca
 
 
 @contextlib.contextmanager
-def told_in_a_sentence(arguments: Sequence[str]) -> Iterator[None]:
+def told_in_a_sentence(arguments: Sequence[str], goes_on: bool = False) -> Iterator[None]:
     """End a script, which is no door of Hydra's, as a door ends: 2 and a sentence after a mistake, 130 after Ctrl-C.
 
     Args:
         arguments: the overrides among what was typed, which a sentence may name.
+        goes_on: whether the script keeps what it has done, so that typing it again goes on.
     """
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
-        print("interrupted: the same command goes on from here", file=sys.stderr)
+        print("interrupted" + (": the same command goes on from here" if goes_on else ""), file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
         sentence = sentence_for(error, "config", arguments)
