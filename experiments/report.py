@@ -10,35 +10,31 @@ is named there and left out.
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from genmodels.cli import told_in_a_sentence
-from genmodels.errors import UserError, nearest, printable
+from genmodels.config.script_keys import read_keys
+from genmodels.errors import UserError, printable
 from genmodels.reports.collect import RunSummary, run_folders, summary_of
 from genmodels.reports.page import write_report
 
 
-def asked_by(arguments: Sequence[str]) -> tuple[list[str], Path]:
-    """Patterns of run folders, and the page to write.
+@dataclass(frozen=True)
+class Keys:
+    """Those of the command line: patterns of run folders, and the page to write."""
+
+    runs: list[str]
+    out: str = "report.html"
+
+
+def asked_by(arguments: Sequence[str]) -> Keys:
+    """The command line, read.
 
     Raises:
         UserError: there is no `runs`, or a key that does not exist.
     """
-    own = {"runs": None, "out": "report.html"}
-    for override in OverridesParser.create().parse_overrides(list(arguments)):
-        key = override.key_or_group
-        if key not in own:
-            meant = nearest(key, own)
-            raise UserError(
-                f"{key} is no key of a report: " + (f"did you mean {meant}?" if meant else "give runs, out")
-            )
-        own[key] = override.value()
-    if own["runs"] is None:
-        raise UserError("runs is missing: give runs=<folder or pattern>, such as runs=outputs")
-    patterns = own["runs"] if isinstance(own["runs"], list) else [own["runs"]]
-    return [str(pattern) for pattern in patterns], Path(str(own["out"])).expanduser()
+    return read_keys(Keys, arguments)[0]
 
 
 def report(patterns: Sequence[str], out: Path) -> None:
@@ -66,7 +62,8 @@ def main() -> None:
         print(__doc__)
         return
     with told_in_a_sentence(sys.argv[1:]):
-        report(*asked_by(sys.argv[1:]))
+        asked = asked_by(sys.argv[1:])
+        report(asked.runs, Path(asked.out).expanduser())
 
 
 if __name__ == "__main__":

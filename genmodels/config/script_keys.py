@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
@@ -18,7 +18,8 @@ def read_keys(kind: type[Keys], arguments: Sequence[str], passed: str | None = N
     """The command line as an object.
 
     Args:
-        kind: a dataclass, whose fields are the keys; one value may stand for a list of one.
+        kind: a dataclass, whose fields are the keys; one value may stand for a list of one, and a number for text, as
+            in output_dir=2026.
         arguments: as typed.
         passed: how keys begin that are somebody else's, such as "hydra".
 
@@ -41,8 +42,18 @@ def read_keys(kind: type[Keys], arguments: Sequence[str], passed: str | None = N
         if override.is_sweep_override() or override.type is not OverrideType.CHANGE or key in values:
             raise UserError(f"{word}: write {key}=<value> once, and a list as {key}=[<value>,<value>]")
         value = override.value()
-        values[key] = [value] if get_origin(hints[key]) is list and not isinstance(value, list) else value
+        if get_origin(hints[key]) is list:
+            items = value if isinstance(value, list) else [value]
+            (kind_of_item,) = get_args(hints[key])
+            values[key] = [_as(kind_of_item, item) for item in items]
+        else:
+            values[key] = _as(hints[key], value)
     needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     missing = [f"{key} is missing: give {key}=<value>, see --help" for key in needed if key not in values]
     raise_all([*argument_errors(kind, values, complete=False), *missing])
     return kind(**values), tuple(others)
+
+
+def _as(hint: Any, value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number and hint in (str, str | None) else value

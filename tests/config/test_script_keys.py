@@ -24,6 +24,7 @@ def test_keys_lists_and_words_that_are_passed_on() -> None:
         ("hydra.launcher.n_jobs=4",),
     )
     assert read_keys(Keys, ["table=a"]) == (Keys("a"), ())
+    assert read_keys(Keys, ["table=2026", "rows=[3,b]", "launcher=1"])[0] == Keys("2026", ["3", "b"], launcher="1")
 
 
 @pytest.mark.parametrize(
@@ -31,11 +32,11 @@ def test_keys_lists_and_words_that_are_passed_on() -> None:
     [
         ([], "table is missing: give table=<value>, see --help"),
         (["table=null"], "table must be text, got null"),
-        (["table=3"], "table must be text, got 3"),
+        (["table=true"], "table must be text, got true"),
         (["table=a", "rwos=[x]"], "unknown key rwos: did you mean rows?"),
         (["table=a", "zzz=1"], "there are download, launcher, rows, seeds, table"),
         (["table=a", "hydra.sweep.dir=x"], "unknown key hydra.sweep.dir"),
-        (["table=a", "rows=3"], "rows must be a list (each text), got [3]"),
+        (["table=a", "rows=true"], "rows must be a list (each text), got [True]"),
         (["table=a", "rows={x:1}"], "rows must be a list (each text)"),
         (["table=a", "seeds=[0,true]"], "seeds must be a list (each an integer)"),
         (["table=a", "seeds=1.5"], "seeds must be a list (each an integer)"),

@@ -15,7 +15,7 @@ from command_line import ROOT
         ("elbo_surgery.py --runs nowhere", "run=nowhere: there is no such folder"),
         ("gan_stability.py optimizer.rl=3", "unknown key optimizer.rl: optimizer takes"),
         ("conditional_generation.py out nowhere", "run=nowhere: there is no such folder"),
-        ("irevnet_classifier.py out mnist nowhere", "MNIST not found: looked for nowhere/"),
+        ("irevnet_classifier.py out mnist nowhere", "MNIST not found: looked for"),
         ("reproduce.py table=iwae budget=smoke rows={a:1}", "rows must be a list (each text)"),
     ],
 )

@@ -51,8 +51,8 @@ def test_a_damaged_run_is_named_and_the_others_shown(run: Run, tmp_path: Path) -
 
 def test_mistakes(run: Run, tmp_path: Path) -> None:
     for arguments, sentence in (
-        ([], "runs is missing: give runs=<folder or pattern>, such as runs=outputs"),
-        (["rnus=outputs"], "rnus is no key of a report: did you mean runs?"),
+        ([], "runs is missing: give runs=<value>, see --help"),
+        (["rnus=outputs"], "unknown key rnus: did you mean runs?"),
         (
             [f"runs={tmp_path}"],
             f"runs={tmp_path} finds no run folder: name some, or a folder above them, as in runs=outputs",
