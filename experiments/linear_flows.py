@@ -131,4 +131,6 @@ def main(folder: Path, steps: int = 1500, seeds: int = SEEDS) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     print(json.dumps(main(Path(sys.argv[1]), *map(int, sys.argv[2:3])), indent=1))

@@ -36,6 +36,13 @@ def test_a_command_that_nobody_listed_is_told(tmp_path: Path, capsys: pytest.Cap
     assert "neither" in reader.follow(Command("page.md", 2, "npm install"))
 
 
+@pytest.mark.parametrize("command", FIRST.values(), ids=str)
+def test_every_script_is_run_or_listed(command: Command) -> None:
+    """Told at once, and not by the slow tests alone."""
+    script = re.match(r"python experiments/(?:benchmarks/)?(\w+)\.py", command.text)
+    assert script is None or script[1] in {*shortened.SCRIPTS, "sweep"} or shortened.reason(command)
+
+
 def to_type(page: Path) -> list[Command]:
     """Of a story everything, of another page what stands on none before it or depends on the run before it."""
     name = page.relative_to(ROOT).as_posix()

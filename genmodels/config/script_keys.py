@@ -23,10 +23,11 @@ def read_keys(kind: type[Keys], arguments: Sequence[str], passed: str | None = N
         arguments: as typed.
         passed: how keys begin that are somebody else's, such as "hydra".
 
-    Returns: the object, and the words whose keys are somebody else's, as typed.
+    Returns: the object (of a key that is given twice, the later value), and the words whose keys are somebody else's, as
+        typed.
 
     Raises:
-        UserError: a key that does not exist, is given twice or is missing, or a value of another type than the field's.
+        UserError: a key that does not exist or is missing, or a value of another type than the field's.
         HydraException: a word that is not key=value.
     """
     hints = {field.name: type_hints(kind)[field.name] for field in fields(kind)}
@@ -39,8 +40,8 @@ def read_keys(kind: type[Keys], arguments: Sequence[str], passed: str | None = N
             continue
         if key not in hints:
             raise UserError(unknown_key("", key, set(hints)).replace("the config takes", "there are"))
-        if override.is_sweep_override() or override.type is not OverrideType.CHANGE or key in values:
-            raise UserError(f"{word}: write {key}=<value> once, and a list as {key}=[<value>,<value>]")
+        if override.is_sweep_override() or override.type is not OverrideType.CHANGE:
+            raise UserError(f"{word}: write {key}=<value>, and a list as {key}=[<value>,<value>]")
         value = override.value()
         if get_origin(hints[key]) is list:
             items = value if isinstance(value, list) else [value]

@@ -24,6 +24,7 @@ def test_keys_lists_and_words_that_are_passed_on() -> None:
         ("hydra.launcher.n_jobs=4",),
     )
     assert read_keys(Keys, ["table=a"]) == (Keys("a"), ())
+    assert read_keys(Keys, ["table=a", "table=b"])[0] == Keys("b")  # as Hydra has it
     assert read_keys(Keys, ["table=2026", "rows=[3,b]", "launcher=1"])[0] == Keys("2026", ["3", "b"], launcher="1")
 
 
@@ -40,11 +41,10 @@ def test_keys_lists_and_words_that_are_passed_on() -> None:
         (["table=a", "rows={x:1}"], "rows must be a list (each text)"),
         (["table=a", "seeds=[0,true]"], "seeds must be a list (each an integer)"),
         (["table=a", "seeds=1.5"], "seeds must be a list (each an integer)"),
-        (["table=a", "seeds=0,1"], "seeds=0,1: write seeds=<value> once, and a list as seeds=[<value>,<value>]"),
+        (["table=a", "seeds=0,1"], "seeds=0,1: write seeds=<value>, and a list as seeds=[<value>,<value>]"),
         (["table=a", "seeds=range(3)"], "seeds=range(3): write"),
         (["table=a", "~rows"], "~rows: write"),
         (["table=a", "+rows=[x]"], "+rows=[x]: write"),
-        (["table=a", "table=b"], "table=b: write table=<value> once"),
         (["table=a", "download=maybe"], "download must be true or false, got 'maybe'"),
     ],
 )

@@ -8,6 +8,7 @@ from documented import Command
 NOT_RUN = {  # by how the command begins
     r"python -m pytest ": "a test, which runs with the others",
     r"make (quickstart|test|test-all|check|docs|install)$": "makes an environment of its own from the network first",
+    r"python experiments/conditional_generation\.py": "needs runs with classes; its test trains some",
     r"pip install ": "changes the environment that the tests run in",
     r"docker build ": "needs Docker and the network",
     r"wandb ": "needs an account and Weights & Biases' server",
@@ -28,8 +29,11 @@ SMALLER = {  # by a part of the command: what would take minutes all the same, o
     r"gallery\.py$": ("models=[gmm]", "sets=[moons]"),
     r"table=all_families ": ("rows=[nice]",),
     r"table=flowpp_table1 ": ("rows=[realnvp]", "columns=[cifar10]"),
+    r"table=elbo_surgery ": ("rows=[2_latents]", "budget=smoke"),
 }
-REAL_DATA = r"table=flowpp_table1 "  # read by processes that know nothing of the checksums of small copies
+REAL_DATA = (
+    r"table=(flowpp_table1|elbo_surgery) "  # read by processes that know nothing of the checksums of small copies
+)
 RESUME = ("trainer.max_steps=3",)
 SEARCH = ("n_trials=2",)
 DOORS = {
@@ -39,6 +43,7 @@ DOORS = {
 SCRIPTS: dict[str, Sequence[str]] = {
     "autoregressive_sampling": ("--rounds", "1"),
     "elbo_surgery": (*TRAIN, *COPIED, "data.validation=8"),
+    "dequantisation": ("20",),
     "estimator_variance": ("2",),
     "flow_matching": ("0.5", "0.5"),
     "gallery": ("steps=2", "out=gallery"),
@@ -46,6 +51,7 @@ SCRIPTS: dict[str, Sequence[str]] = {
     "iaf_figure": ("20",),
     "irevnet_classifier": ("digits", "data", "1"),
     "jsd_wasserstein": ("5",),
+    "linear_flows": ("20",),
     "optimal_discriminator": ("20",),
     "priors_figure": ("20",),
     "report": (),
