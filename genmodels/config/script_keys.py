@@ -23,8 +23,8 @@ def read_keys(kind: type[Keys], arguments: Sequence[str], passed: str | None = N
         arguments: as typed.
         passed: how keys begin that are somebody else's, such as "hydra".
 
-    Returns: the object (of a key that is given twice, the later value), and the words whose keys are somebody else's, as
-        typed.
+    Returns: the object, and the words whose keys are somebody else's, as typed. Of a key that is given twice the later
+        value counts.
 
     Raises:
         UserError: a key that does not exist or is missing, or a value of another type than the field's.
