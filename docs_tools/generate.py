@@ -122,6 +122,9 @@ def navigation(generated: dict[str, str]) -> str:
         found = [(page, path) for page in pages if (path := _file(page)).is_file()]
         lines += [f"- {heading}"] if found else []
         lines += [f"    - [{title(path)}]({page})" for page, path in found]
+    tables = sorted(ROOT.glob("experiments/results/*/*/table.md"))
+    lines += ["- Measured tables"] if tables else []
+    lines += [f"    - [{path.parts[-3]}, {path.parts[-2]}]({path.relative_to(ROOT).as_posix()})" for path in tables]
     for heading, folder in (("Configuration", "reference/configuration"), ("API", "reference/api")):
         lines.append(f"- {heading}")
         lines += [f"    - [{name}]({page})" for page, name in generated.items() if page.startswith(folder)]

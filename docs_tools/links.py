@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PATTERNS = (
     "experiments/results/*.png",
     "experiments/results/*/*/table.png",
+    "experiments/results/*/*/table.md",
     "experiments/results/*.md",
     "experiments/benchmarks/*.md",
 )

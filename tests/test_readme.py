@@ -54,6 +54,8 @@ def test_all_of_them_at_once(tmp_path: Path) -> None:
         _write_files(section, tmp_path)
     trained, _ = _follow("All of them at once", tmp_path)
     assert "DONE AFTER" in trained
+    (next_line,) = (line for line in trained.splitlines() if line.startswith("next "))
+    assert shlex.split(next_line)[-2:] == ["run=my_run", "plugins=[my_package]"]
     figures = _figures(tmp_path / "my_run")
     # Pixels on their own can do no better than two bits, and learn no more than the marginals.
     assert 1.9 < figures["test/bits_per_dim K=1"]["mean"] < 2.1

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shlex
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -75,8 +77,9 @@ def say_what_next(folder: RunFolder) -> None:
     ):
         if path is not None and path.exists():
             print(f"{title:<9} {printable(typeable(path))}")
-    print(f"next      {command('evaluate')} run={typeable(folder.path)}")
-    print(f"          {command('sample')} run={typeable(folder.path)}")
+    typed = [f" {shlex.quote(word)}" for word in sys.argv[1:] if word.startswith("plugins=")]  # no run says it for itself
+    print(f"next      {command('evaluate')} run={typeable(folder.path)}{''.join(typed)}")
+    print(f"          {command('sample')} run={typeable(folder.path)}{''.join(typed)}")
     if hint := sync_hint(folder.path):
         print(f"          {printable(hint)}")
 
