@@ -77,9 +77,12 @@ def say_what_next(folder: RunFolder) -> None:
     ):
         if path is not None and path.exists():
             print(f"{title:<9} {printable(typeable(path))}")
-    typed = [f" {shlex.quote(word)}" for word in sys.argv[1:] if word.startswith("plugins=")]  # no run says it for itself
-    print(f"next      {command('evaluate')} run={typeable(folder.path)}{''.join(typed)}")
-    print(f"          {command('sample')} run={typeable(folder.path)}{''.join(typed)}")
+    plugins = [
+        shlex.quote(word) for word in sys.argv[1:] if word.startswith("plugins=")
+    ]  # which no run says for itself
+    arguments = " ".join([f"run={typeable(folder.path)}", *plugins])
+    print(f"next      {command('evaluate')} {arguments}")
+    print(f"          {command('sample')} {arguments}")
     if hint := sync_hint(folder.path):
         print(f"          {printable(hint)}")
 
