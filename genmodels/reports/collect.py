@@ -1,6 +1,7 @@
 """What a report shows of a run, read from its folder. The folder may be a stranger's: whatever it holds is text."""
 
 import glob
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from genmodels.errors import UserError
 from genmodels.reports.samples import Sample, newest_sample
+from genmodels.reports.wording import number
 from genmodels.runs.compare import leaves
 from genmodels.runs.folder import RunFolder
 from genmodels.tables.plan import CellFile
@@ -22,7 +24,7 @@ class RunSummary:
         path: its folder.
         config: every value of config.yaml under its full key, as it would be typed.
         record: run.json.
-        figures: metrics.json.
+        figures: metrics.json; see `by_name`.
         series: metrics.csv, by name.
         sample: the newest picture of its samples, if there is one.
     """
@@ -75,7 +77,29 @@ def summary_of(path: Path) -> RunSummary:
         raise UserError(str(error)) from error
     config = dict(leaves(folder.read_config()))
     record = {**_time_of_cell(path), **folder.read_record()}
-    return RunSummary(path, config, record, folder.read_metrics(), series, newest_sample(folder))
+    return RunSummary(path, config, record, by_name(folder.read_metrics()), series, newest_sample(folder))
+
+
+def by_name(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Each figure under its name alone, so that runs stand in one column whatever their K and number of examples.
+
+    Of several measurements it is that of the largest K and then of most examples; each of them has a name of its own
+    too, its whole key.
+    """
+    groups: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for key, entry in figures.items():
+        groups[key.partition(" ")[0]][key] = entry
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, same in groups.items():
+        found[name] = max(same.values(), key=_effort)
+        found |= same if len(same) > 1 else {}
+    return found
+
+
+def _effort(entry: Mapping[str, Any]) -> tuple[float, float]:
+    said = entry.get("protocol")
+    samples = number(said.get("importance_samples")) if isinstance(said, Mapping) else None
+    return samples or 0.0, number(entry.get("num_examples")) or 0.0
 
 
 def _time_of_cell(path: Path) -> dict[str, Any]:

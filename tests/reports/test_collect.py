@@ -9,7 +9,7 @@ import torch
 from genmodels.config.compose import compose
 from genmodels.errors import UserError
 from genmodels.pictures import save_grid
-from genmodels.reports.collect import run_folders, summary_of
+from genmodels.reports.collect import by_name, run_folders, summary_of
 from genmodels.reports.curves import curves_by_name, thinned
 from genmodels.reports.rows import short_names
 from genmodels.reports.wording import budget, protocol
@@ -70,6 +70,21 @@ def test_validation_is_what_is_shown_first() -> None:
     found = curves_by_name([one, {"val/loss": ([1], [3.0])}])
     assert list(found) == ["val/loss", "val/rare", "train/loss", "time/images_per_second"]
     assert found["val/loss"] == {0: ([1], [2.0]), 1: ([1], [3.0])}
+
+
+def test_a_figure_has_one_column_whatever_its_samples_and_examples() -> None:
+    def entry(mean: float, k: object, examples: object) -> dict[str, object]:
+        return {"mean": mean, "protocol": {"importance_samples": k}, "num_examples": examples}
+
+    once = {"test/bits_per_dim K=16 first 147": entry(3.0, 16, 147), "test/fid N=9": {"mean": 1.0, "protocol": "x"}}
+    assert by_name(once) == {"test/bits_per_dim": entry(3.0, 16, 147), "test/fid": {"mean": 1.0, "protocol": "x"}}
+    several = {
+        "test/bits_per_dim K=1": entry(3.2, 1, 9000),
+        "test/bits_per_dim K=16": entry(3.1, 16, 900),
+        "test/bits_per_dim K=16 first 10": entry(2.9, 16, 10),
+        "test/bits_per_dim odd": entry(0.0, "many", True),
+    }
+    assert by_name(several) == {"test/bits_per_dim": entry(3.1, 16, 900), **several}
 
 
 def test_words_for_what_is_missing_or_odd() -> None:

@@ -18,7 +18,7 @@ pytest.importorskip("jinja2")
 pytest.importorskip("plotly")
 
 EVIL = "<script>window.taken=1<"  # a folder's name may hold all but a slash
-NLL, FID = "test/bits_per_dim K=1", "test/fid_small N=1000"
+NLL, FID = "test/bits_per_dim", "test/fid_small"
 
 
 @pytest.fixture(scope="module")
