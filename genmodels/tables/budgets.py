@@ -78,9 +78,10 @@ class Budget:
         each = "a row, divided by the table's columns" if self.shared else "a cell"
         kind = "CPU seconds" if self.clock == "cpu" else "seconds beside a GPU"
         batches = f", in batches of at most {self.image_batch} images or {self.vector_batch} vectors"
+        order = " It shows that every row runs; the order of rows says nothing." if self.name == "smoke" else ""
         return (
             f"`{self.name}`: {self.seconds:g} {kind} of training {each}{batches if self.image_batch else ''}; "
-            f"at most {self.examples:,} test examples, K = {self.importance_samples}, {self.samples:,} samples."
+            f"at most {self.examples:,} test examples, K = {self.importance_samples}, {self.samples:,} samples.{order}"
         )
 
 
