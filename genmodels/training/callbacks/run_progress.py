@@ -38,6 +38,12 @@ class RunProgress(pl.Callback):
         self._started = self._printed = time.monotonic()
         self._first_step = pl_module.steps_taken
         self._is_enabled = trainer.is_global_zero
+        end = total_steps(trainer)
+        if self._is_enabled and end is not None and end < trainer.max_steps:  # easily overlooked where one was raised
+            self._console.print(
+                f"trainer.max_epochs={trainer.max_epochs} ends this run after {end} steps, before trainer.max_steps="
+                f"{trainer.max_steps}"
+            )
         if self._is_enabled and self._console.is_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
             self._bar = Progress(*columns, console=self._console)

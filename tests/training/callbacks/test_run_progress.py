@@ -56,3 +56,15 @@ def test_nothing_but_the_run_is_printed(tmp_path: Path, capfd: pytest.CaptureFix
     printed = capfd.readouterr()
     assert printed.out == ""
     assert printed.err == ""
+
+
+def test_a_number_of_steps_that_epochs_cut_short_is_told(tmp_path: Path) -> None:
+    output = io.StringIO()
+    console = Console(file=output, width=120, soft_wrap=True, highlight=False)
+    train(tmp_path / "cut", max_epochs=2, max_steps=20, extra=[RunProgress(1e9, console)])
+    first, *others = output.getvalue().splitlines()
+    assert first == "trainer.max_epochs=2 ends this run after 8 steps, before trainer.max_steps=20"
+    assert len(others) == 2
+    output.truncate(0)
+    train(tmp_path / "whole", max_epochs=2, max_steps=8, extra=[RunProgress(1e9, console)])
+    assert "ends this run" not in output.getvalue()
