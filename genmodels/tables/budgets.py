@@ -23,6 +23,7 @@ _CHECKPOINTS = 10
 _VALIDATIONS = 4
 _SCORING = 0.25  # of the seconds of training, for validations and test together
 _FEWEST = 16  # examples that are scored however long they take
+_EVENING = 7200  # CPU seconds of training that a shared budget has for a whole table: twelve rows of ten minutes
 _BESIDE = ("samples", "kl_units", "curves", "invertibility", "early_stopping")
 
 RULE = """
@@ -46,8 +47,8 @@ class Budget:
 
     Attributes:
         name: as typed.
-        seconds: of a row's training, divided by the table's columns, or of each cell; None: the recipe's own length.
-        shared: whether a row's cells share the seconds.
+        seconds: of a row's training or of each cell's; None: the recipe's own length.
+        shared: whether a row's cells share the seconds, and a table's rows two hours.
         clock: which seconds: "cpu" of the process, or "wall" beside a GPU.
         small: whether <model>_small takes the place of the model.
         image_batch, vector_batch: largest batches; None: the recipe's.
@@ -67,15 +68,23 @@ class Budget:
     importance_samples: int | None = None
     samples: int | None = None
 
-    def training_seconds(self, columns: int) -> float | None:
-        """Of one cell: the same for every cell of a table, also where a row leaves columns out."""
-        return self.seconds / columns if self.seconds is not None and self.shared else self.seconds
+    def training_seconds(self, columns: int, cells: int) -> float | None:
+        """Of one cell: the same for every cell of a table, also where a row leaves columns out.
 
-    def in_words(self) -> str:
-        """What the budget is, for below a table."""
+        Args:
+            columns: of the table.
+            cells: of the table that can be run, whichever of them are asked for.
+        """
+        if self.seconds is None or not self.shared:
+            return self.seconds
+        return min(self.seconds / columns, _EVENING / max(1, cells))
+
+    def in_words(self, columns: int, cells: int) -> str:
+        """What the budget is, for below a table of so many columns and cells that can be run."""
         if self.seconds is None:
             return f"`{self.name}`: the recipe as it stands."
-        each = "a row, divided by the table's columns" if self.shared else "a cell"
+        seconds = self.training_seconds(columns, cells)
+        each = f"a row and {_EVENING:,} a table at most, which makes {seconds:.0f} a cell" if self.shared else "a cell"
         kind = "CPU seconds" if self.clock == "cpu" else "seconds beside a GPU"
         batches = f", in batches of at most {self.image_batch} images or {self.vector_batch} vectors"
         order = " It shows that every row runs; the order of rows says nothing." if self.name == "smoke" else ""
@@ -85,7 +94,8 @@ class Budget:
         )
 
 
-# A laptop's row is to take 15 CPU minutes at most: 10 train, the rest starts up, times, validates and tests.
+# A laptop's row is to take 15 CPU minutes at most: 10 train, the rest starts up, times, validates and tests. A table of
+# dozens of rows would still take a day, hence the bound on all of them.
 BUDGETS = {
     budget.name: budget
     for budget in (

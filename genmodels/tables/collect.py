@@ -33,7 +33,7 @@ def collect(
         "table": table.name,
         "title": table.title,
         "budget": budget.name,
-        "budget_in_words": budget.in_words(),
+        "budget_in_words": budget.in_words(len(table.columns), len(table.runnable)),
         "rule": rule() if budget.seconds is not None else "",
         "rows": table.rows,
         "groups": table.groups,

@@ -113,6 +113,11 @@ class Table:
     note: str = ""
     comments: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def runnable(self) -> list[Cell]:
+        """Cells whose run can be made, if its data is at hand."""
+        return [cell for cell in self.cells if cell.source is not None and cell.source.missing is None]
+
 
 def slug(title: str) -> str:
     """The name of a row: "PixelCNN++" is pixelcnnpp, "MAF (5)" maf_5."""

@@ -73,10 +73,9 @@ def jobs_of(
     Args:
         root: folder of all tables' runs.
     """
-    chosen = [cell for cell in table.cells if cell.source is not None and cell.source.missing is None]
-    seconds = budget.training_seconds(len(table.columns))
+    seconds = budget.training_seconds(len(table.columns), len(table.runnable))
     jobs = []
-    for cell in chosen:
+    for cell in table.runnable:
         if cell.row in rows and cell.column in columns:
             jobs += [Job(cell, s, budget, folder_of(table, cell, s, budget, root), seconds) for s in seeds]
     return jobs
