@@ -1,14 +1,16 @@
 """What we print can be typed as it stands."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from command_line import ROOT
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from genmodels.commands import command, typeable
+from genmodels.commands import assigned, command, typeable
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,31 @@ def test_a_path_is_relative_where_it_lies_below(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     assert typeable(tmp_path / "outputs" / "x") == "outputs/x"
     assert typeable(tmp_path.parent) == str(tmp_path.parent)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "outputs/x",
+        "my runs/x",
+        "run (1)",
+        "été",
+        "a,b",
+        "it's",
+        'say "x"',
+        "x=1",
+        "a\\b",
+        "a\\",
+        'a\\"b',
+        "[x]",
+        "a$b;c&d",
+    ],
+)
+def test_a_path_that_is_printed_comes_back_from_the_shell_and_from_hydra(path: str) -> None:
+    (typed,) = shlex.split(assigned("run", path))
+    (override,) = OverridesParser.create().parse_overrides([typed])
+    assert (override.key_or_group, override.value()) == ("run", path)
+    assert (assigned("run", path) == f"run={path}") == (path == "outputs/x")
 
 
 def _without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genmodels.commands import command, typeable
+from genmodels.commands import assigned, command, typeable
 from genmodels.errors import UserError
 from genmodels.evaluation.setting import Setting, on
 from genmodels.models import Method
@@ -48,9 +48,10 @@ def draw(
         UserError: the model cannot sample, draws what is not of its data's kind, or the arguments do not fit it.
     """
     if offered(setting.model, Translates) is not None:
+        run = assigned("run", typeable(setting.run.folder.path))
         raise UserError(
             f"{type(setting.model).__name__} translates what it is given and draws nothing by itself: "
-            f"{command('evaluate')} run={typeable(setting.run.folder.path)} metrics=[translations] shows what it makes"
+            f"{command('evaluate')} {run} metrics=[translations] shows what it makes"
         )
     setting.hold(n=n)
     at_least(0, under="", temperature=temperature)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from genmodels import slurm
-from genmodels.commands import command, typeable
+from genmodels.commands import assigned, command, typeable
 from genmodels.errors import Interrupted, Pruned, UserError, printable
 from genmodels.files import write_text
 from genmodels.models.model import Model
@@ -80,7 +80,7 @@ def say_what_next(folder: RunFolder) -> None:
     plugins = [
         shlex.quote(word) for word in sys.argv[1:] if word.startswith("plugins=")
     ]  # which no run says for itself
-    arguments = " ".join([f"run={typeable(folder.path)}", *plugins])
+    arguments = " ".join([assigned("run", typeable(folder.path)), *plugins])
     print(f"next      {command('evaluate')} {arguments}")
     print(f"          {command('sample')} {arguments}")
     if hint := sync_hint(folder.path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import plugins
-from genmodels.commands import command, typeable
+from genmodels.commands import assigned, command, typeable
 from genmodels.config.checks import check
 from genmodels.config.devices import started_by_a_launcher
 from genmodels.config.overrides import parsed
@@ -77,7 +77,7 @@ def _recorded(folder: RunFolder, config: dict[str, Any], overrides: Sequence[str
         status = "finished"
     except (Interrupted, KeyboardInterrupt) as error:
         status = "interrupted"
-        way_on = f"all seeds: {command('train')} resume={typeable(folder.path)}"
+        way_on = f"all seeds: {command('train')} {assigned('resume', typeable(folder.path))}"
         raise Interrupted(f"{error}\n{way_on}".strip()) from error
     finally:
         folder.update_record(status=status)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genmodels.commands import typeable
+from genmodels.commands import quoted, typeable
 from genmodels.config.targets import build
 from genmodels.errors import Interrupted, UserError, printable
 from genmodels.runs.signals import ending_in_order
@@ -145,21 +145,15 @@ def _wait_for(process: subprocess.Popen[bytes]) -> None:
 def _launch(jobs: Sequence[Job], asked: Asked, location: Sequence[str]) -> None:
     """All jobs as one sweep of Hydra's, which calls `run_cell` wherever its launcher says."""
     folder = jobs[0].folder.path.parent
-    cells = ",".join(_quoted(job.folder.path.absolute()) for job in jobs)
+    cells = ",".join(quoted(job.folder.path.absolute()) for job in jobs)
     command = [sys.executable, "-m", "genmodels.tables.launched", "-m", f"hydra/launcher={asked.launcher}"]
-    command += [f"cell={cells}", f"location=[{','.join(map(_quoted, location))}]"]
-    command += [f"hydra.sweep.dir={_quoted(folder.absolute() / 'launched')}", *asked.hydra]
+    command += [f"cell={cells}", f"location=[{','.join(map(quoted, location))}]"]
+    command += [f"hydra.sweep.dir={quoted(folder.absolute() / 'launched')}", *asked.hydra]
     print(f"{len(jobs)} runs through the launcher {asked.launcher}", flush=True)
     process = subprocess.Popen(command, start_new_session=True)
     _wait_for(process)
     if process.returncode:
         raise UserError(f"launcher={asked.launcher} has failed, with code {process.returncode}: it says above why")
-
-
-def _quoted(text: object) -> str:
-    """As Hydra's grammar reads it back."""
-    escaped = str(text).replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 class _DataAtHand:

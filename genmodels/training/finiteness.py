@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from genmodels.commands import command
+from genmodels.commands import assigned, command
 from genmodels.training.sharding import local
 
 
@@ -50,7 +50,7 @@ def explain_stop(trainer: pl.Trainer, pl_module: Any, reason: str, checkpoint: A
     else:
         way_on = (
             f"The last good checkpoint is {checkpoint}: "
-            f"`{command('train')} resume={trainer.default_root_dir}` goes on from it, with {remedy}."
+            f"`{command('train')} {assigned('resume', trainer.default_root_dir)}` goes on from it, with {remedy}."
         )
     return f"Training stopped {reason}. {way_on}"
 

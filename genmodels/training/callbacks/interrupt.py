@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from genmodels import slurm
-from genmodels.commands import command
+from genmodels.commands import assigned, command
 from genmodels.errors import Interrupted, Requeued
 from genmodels.training.position import is_mid_accumulation, module_of, validation_follows
 
@@ -73,7 +73,7 @@ class Interrupt(pl.Callback):
             folder = trainer.strategy.broadcast(folder)  # that of rank 0 alone is in use
         if is_to_requeue:
             raise Requeued(f"Interrupted at step {step}; SLURM starts the job again, which goes on with {folder}")
-        raise Interrupted(f"Interrupted at step {step}; resume with: {command('train')} resume={folder}")
+        raise Interrupted(f"Interrupted at step {step}; resume with: {command('train')} {assigned('resume', folder)}")
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self._is_requested = True
