@@ -19,7 +19,8 @@ SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE
 def test_a_model_alone(tmp_path: Path) -> None:
     trained, _ = _follow("A model", tmp_path)
     assert re.search(r"\(exact, [\d,]+ examples\)", trained)
-    assert _figures(tmp_path / "histogram_run")["test/bits_per_dim K=1"]["mean"] < 2.7  # of 4.09 with equal chances
+    # Of 4.09 with equal chances; 2.41 is the entropy of all the digits' pixels, each on its own.
+    assert 2.3 < _figures(tmp_path / "histogram_run")["test/bits_per_dim K=1"]["mean"] < 2.7
     assert list((tmp_path / "histogram_run" / "samples").glob("sample_n16*.png"))
 
 
