@@ -61,7 +61,7 @@ def _record(run: Run) -> dict[str, Any]:
     """What run.json says of how the weights came about, without names of machines and places."""
     record = run.folder.read_record()
     found = {key: record[key] for key in _KEPT if key in record}
-    found["overrides"] = [text for text in record.get("overrides", []) if not text.startswith(_PLACES)]
+    found["overrides"] = [text for text in record.get("overrides", []) if not text.lstrip("+~").startswith(_PLACES)]
     if isinstance(found.get("git"), dict):
         found["git"] = {key: found["git"].get(key) for key in ("commit", "dirty")}
     hardware = record.get("hardware") or {}

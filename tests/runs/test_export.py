@@ -20,6 +20,7 @@ from genmodels.runs.finished_run import load_run
 from genmodels.runs.folder import RunFolder
 
 OLD_RUN = ROOT / "tests" / "runs" / "old_run"
+PLACES = ["data_dir=/home/me", "output_dir=/home/me", "++data.root=/home/me", "+hydra.run.dir=/home/me"]
 Run = Callable[..., Done]
 
 
@@ -27,7 +28,7 @@ Run = Callable[..., Done]
 def folder(tmp_path: Path) -> Path:
     """Of a run that kept averaged weights."""
     shutil.copytree(OLD_RUN, tmp_path / "run")
-    RunFolder(tmp_path / "run").update_record(overrides=["model.width=8", "data_dir=/home/me", "output_dir=/home/me"])
+    RunFolder(tmp_path / "run").update_record(overrides=[*PLACES, "model.width=8"])
     return export(load_run(tmp_path / "run"), tmp_path / "export", license="cc-by-4.0").path
 
 
