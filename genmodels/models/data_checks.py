@@ -1,7 +1,9 @@
 """What models ask of the data, each in one sentence to the user."""
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,7 +24,7 @@ def in_words(x: Tensor) -> str:
     return f"values are [{', '.join(shown)}]"
 
 
-def check_batch(model: "Model", x: Tensor, y: Tensor | None) -> None:
+def check_batch(model: "Model", x: Tensor, y: Tensor | None = None, *others: Any, **named: Any) -> None:
     """What a model asks of the data that it is called with: kind of numbers, shape, labels, and their ranges.
 
     The ranges are looked at on the CPU alone: on a GPU that would wait for all that is under way. 256 levels of uint8
@@ -41,22 +43,47 @@ def check_batch(model: "Model", x: Tensor, y: Tensor | None) -> None:
         fits = x.is_floating_point()
     else:
         fits = not (x.is_floating_point() or x.is_complex() or x.dtype is torch.bool)
-    if not fits or tuple(x.shape[1:]) != shape:
+    if not fits or x.dim() == 0 or tuple(x.shape[1:]) != shape:
         raise UserError(f"{name} takes {wanted} of shape [B, {', '.join(map(str, shape))}], and x is {kind}")
-    if y is not None and y.shape != x.shape[:1]:
-        raise UserError(f"{name} takes a label for each of {len(x)} examples, and y is of shape {list(y.shape)}")
-    if model.num_classes and y is not None and y.dtype is not torch.int64:
-        raise UserError(f"{name} takes labels of int64, and y is of {str(y.dtype).removeprefix('torch.')}")
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return
+    if x.shape[0] == 0:
+        raise UserError(f"{name} takes one example or more, and x holds none")
+    _check_labels(model, y, x.shape[0], "examples")
     if levels is not None and _is_seen(x) and (levels < 256 or x.dtype is not torch.uint8):
         _check_range(name, "x", x, levels)
-    if model.num_classes and y is not None and _is_seen(y):
+
+
+def check_draw(
+    model: "Model", n: int, y: Tensor | None = None, temperature: float = 1.0, *others: Any, **named: Any
+) -> None:
+    """What a model asks where it is to draw `n` samples, of labels y.
+
+    Raises:
+        UserError: there is nothing to draw, the labels are others than the model's, or the temperature is none.
+    """
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+        raise UserError(f"{type(model).__name__} draws a whole number of samples from 1 on, and n is {n!r}")
+    if y is not None and not isinstance(y, Tensor):
+        raise UserError(f"{type(model).__name__} takes labels as a tensor, and y is a {type(y).__name__}")
+    _check_labels(model, y, n, "samples")
+    if not 0 <= temperature < math.inf:
+        raise UserError(f"{type(model).__name__} draws at a temperature from 0 on, and it is {temperature}")
+
+
+def _check_labels(model: "Model", y: Tensor | None, count: int, what: str) -> None:
+    name = type(model).__name__
+    if y is None:
+        return
+    if y.shape != (count,):
+        raise UserError(f"{name} takes a label for each of {count} {what}, and y is of shape {list(y.shape)}")
+    if model.num_classes and y.dtype is not torch.int64:
+        raise UserError(f"{name} takes labels of int64, and y is of {str(y.dtype).removeprefix('torch.')}")
+    if model.num_classes and _is_seen(y):
         _check_range(name, "y", y, model.num_classes)
 
 
 def _is_seen(values: Tensor) -> bool:
-    return values.device.type == "cpu" and values.numel() > 0
+    """Not where a program is written down, which is for other values too."""
+    return values.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
 
 
 def _check_range(model: str, name: str, values: Tensor, count: int) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
-from genmodels.models.data_checks import check_batch
+from genmodels.models.data_checks import check_batch, check_draw
 
 Kind = Literal["images", "vectors"]
 
@@ -21,12 +21,15 @@ _TAKE_DATA = {"log_prob", "terms", "encode", "posterior_features", "inverse_erro
 """Methods whose first argument is data and whose second, if any, its labels."""
 
 
-def _checking(method: Callable[..., Any]) -> Callable[..., Any]:
+_DRAW = {"sample", "sample_with_log_prob"}
+"""Methods whose arguments are the number of samples and, if any more, their labels and the temperature."""
+
+
+def _checking(method: Callable[..., Any], check: Callable[..., None]) -> Callable[..., Any]:
     @functools.wraps(method)
-    def checked(self: "Model", x: Tensor, *others: Any, **named: Any) -> Any:
-        y = named["y"] if "y" in named else next(iter(others), None)
-        check_batch(self, x, y)
-        return method(self, x, *others, **named)
+    def checked(self: "Model", *given: Any, **named: Any) -> Any:
+        check(self, *given, **named)
+        return method(self, *given, **named)
 
     return checked
 
@@ -55,11 +58,12 @@ class Model(nn.Module):
     chosen: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Give what takes data in a class, a user's too, one check of it: see `check_batch`."""
+        """Give what takes data or draws in a class, a user's too, one check of it: see `check_batch`, `check_draw`."""
         super().__init_subclass__(**options)
-        for name in _TAKE_DATA & vars(cls).keys():
-            if inspect.isfunction(vars(cls)[name]):
-                setattr(cls, name, _checking(vars(cls)[name]))
+        for methods, check in ((_TAKE_DATA, check_batch), (_DRAW, check_draw)):
+            for name in methods & vars(cls).keys():
+                if inspect.isfunction(vars(cls)[name]):
+                    setattr(cls, name, _checking(vars(cls)[name], check))
 
     @property
     def protocol(self) -> Mapping[str, Any]:

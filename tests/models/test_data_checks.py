@@ -1,7 +1,10 @@
 """Every model refuses what is not the data that it is made for, in one sentence, and takes what is."""
 
 import functools
+import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from model_configs import MODELS, data_node, model_node
@@ -102,6 +105,9 @@ class Theirs(Model):
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return -x.float().flatten(1).sum(dim=1)
 
+    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        return torch.zeros(n, *self.shape, dtype=torch.uint8)
+
 
 class Derived(Theirs):
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -116,12 +122,36 @@ def test_a_users_own_model_is_held_to_the_same(kind: type[Model]) -> None:
         (x / 3, y, "takes integers 0 to 3 of shape [B, 1, 2, 2], and x is of float32 and shape [2, 1, 2, 2]"),
         (x + 3, y, "takes x from 0 to 3, and it goes from 4 to 4"),
         (x[0], y, "and x is of uint8 and shape [1, 2, 2]"),
+        (x[0, 0, 0, 0], y, "and x is of uint8 and shape []"),
+        (x[:0], y[:0], "takes one example or more, and x holds none"),
         (x, y + 1, "takes y from 0 to 2, and it goes from 1 to 3"),
         (x, y.float(), "takes labels of int64, and y is of float32"),
     ]
     for bad_x, bad_y, told in cases:
         with pytest.raises(UserError) as caught:
             model.log_prob(bad_x, y=bad_y)
+        assert str(caught.value).startswith(kind.__name__)
+        assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [Theirs, Derived])
+def test_what_no_model_can_draw_is_told(kind: type[Model]) -> None:
+    model, y = kind(), torch.tensor([0, 2])
+    assert len(model.sample(n=2, y=y, temperature=0)) == len(model.sample(np.int64(2), y, 0.5)) == 2
+    cases: list[tuple[Any, Any, float, str]] = [
+        (0, None, 1.0, "draws a whole number of samples from 1 on, and n is 0"),
+        (2.0, None, 1.0, "and n is 2.0"),
+        (True, None, 1.0, "and n is True"),
+        (3, y, 1.0, "takes a label for each of 3 samples, and y is of shape [2]"),
+        (2, y + 1, 1.0, "takes y from 0 to 2, and it goes from 1 to 3"),
+        (2, [0, 2], 1.0, "takes labels as a tensor, and y is a list"),
+        (2, y, -1.0, "draws at a temperature from 0 on, and it is -1.0"),
+        (2, y, math.nan, "and it is nan"),
+        (2, y, math.inf, "and it is inf"),
+    ]
+    for n, bad_y, temperature, told in cases:
+        with pytest.raises(UserError) as caught:
+            model.sample(n, bad_y, temperature=temperature)
         assert str(caught.value).startswith(kind.__name__)
         assert told in str(caught.value)
 
