@@ -126,10 +126,16 @@ def test_the_site_builds(tmp_path: Path) -> None:
     assert (tmp_path / re.search(r'src="([^"]+table\.png)"', front)[1]).exists()
     fetched = re.compile(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="(?:https?:)?//')
     assert [page for page in tmp_path.rglob("*.html") if fetched.search(page.read_text())] == []
-    configuration = {page.name for page in (tmp_path / "reference" / "configuration").iterdir()}
+    (tmp_path / "404.html").unlink()  # its links are those of a server
+    link = re.compile(r'<a [^>]*href="(?!https?:|#)([^"#?]+)')
+    linked = {(page, target) for page in tmp_path.rglob("*.html") for target in link.findall(page.read_text())}
+    assert len(linked) > 1000
+    # Files: the index.html of a folder is found by a server alone.
+    assert [(page.name, target) for page, target in linked if not (page.parent / target).is_file()] == []
+    configuration = {page.stem for page in (tmp_path / "reference" / "configuration").iterdir()}
     chosen = {name.replace("/", "_") for name in group_names() if not {"hydra", "base"} & set(name.split("/"))}
     assert chosen <= configuration
-    models = (tmp_path / "reference" / "configuration" / "model" / "index.html").read_text()
+    models = (tmp_path / "reference" / "configuration" / "model.html").read_text()
     assert "num_steps: 32" in re.sub(r"<[^>]+>", "", models)  # without the tags that colour it
-    api = (tmp_path / "reference" / "api" / "genmodels.bijections" / "index.html").read_text()
+    api = (tmp_path / "reference" / "api" / "genmodels.bijections.html").read_text()
     assert "Change one half of the channels given the other" in api
