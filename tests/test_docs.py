@@ -88,9 +88,13 @@ def test_rows_of_a_family_are_those_of_all(page: Path) -> None:
     rows = [line for line in before.splitlines() if line.startswith("|")]
     assert len(rows) > 4
     assert [row for row in rows if row not in whole] == []
-    for name, published in re.findall(r"^\| `(\w+)` \| ([^|]*) \|", recipes, re.MULTILINE):
+    for name, published, source in re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \|$", recipes, re.MULTILINE):
         told = yaml.safe_load((CONFIG_DIR / "experiment" / f"{name}.yaml").read_text())["published"]
+        status = re.search(r"\((recalled|second-hand)\)", published)
         assert (float(published.split()[0]) if published else None) == (told["value"] if told else None), name
+        if told:
+            assert (status[1] if status else "confirmed") == told["status"].replace("_", "-"), name
+            assert source == told["source"], name
 
 
 def test_every_model_and_recipe_belongs_to_a_family() -> None:
