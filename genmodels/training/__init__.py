@@ -12,6 +12,7 @@ from genmodels.training.callbacks.resume import Resume
 from genmodels.training.callbacks.run_progress import RunProgress
 from genmodels.training.callbacks.samples import Samples
 from genmodels.training.callbacks.step_metrics import StepMetrics
+from genmodels.training.callbacks.time_limit import TimeLimit
 from genmodels.training.callbacks.whole_set_statistics import WholeSetStatistics
 from genmodels.training.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from genmodels.training.loggers import build_loggers, close_loggers, log_final
