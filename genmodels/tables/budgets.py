@@ -21,8 +21,8 @@ LENGTHS = (
 _LATEST_RAMP = 0.05  # of a run: half of an average of weights is younger
 _CHECKPOINTS = 10
 _VALIDATIONS = 4
-_SCORING = 0.25  # of the seconds of training, for validations and test together
-_LATEST, _AT_LEAST = 1.15, 5  # of the seconds, and seconds more: where training ends though steps are left
+_SCORING = 0.15  # of the seconds of training, for validations and test together
+_LATEST, _AT_LEAST = 1.2, 5  # of the seconds, and seconds more: where training and validations end
 _FEWEST = 16  # examples that are scored however long they take
 _EVENING = 7200  # CPU seconds of training that a shared budget has for a whole table: twelve rows of ten minutes
 _BESIDE = ("samples", "kl_units", "curves", "invertibility", "early_stopping")
@@ -34,8 +34,9 @@ own (where there is a recipe, and not only a model and data).
 Everything in the recipe that is a length ({lengths}) is multiplied by the same ratio, steps / the recipe's steps; an
 exponential decay keeps its total; half of an average of weights is always younger than a twentieth of the run; there
 are {validations} validations, evenly spread, and no early stopping; the weights that validated best count, as ever;
-where validations and test would take more than a quarter of the training's seconds, fewer examples are scored;
-a run whose steps become dearer than those timed ends after {latest} of its seconds, with fewer steps.
+where validations and test would take more than {scoring} of the training's seconds, fewer examples are scored;
+a run whose steps become dearer than those timed ends after {latest} of its seconds, validations included, with fewer
+steps.
 `smoke` and `laptop` take a model's `<name>_small` where there is one, and small batches; of what a recipe sets of its
 model, the size (what `<name>_small` itself sets) yields to the small one's, and everything else stays, such as the
 latents of a posterior. Learning rates stay as the recipe has them. `paper` is the recipe as it
@@ -120,7 +121,8 @@ def budget_of(name: str) -> Budget:
 def rule() -> str:
     """The rule in Markdown."""
     keys = ", ".join(f"`{key}`" for key in LENGTHS)
-    return " ".join(RULE.format(lengths=keys, validations=_VALIDATIONS, latest=f"{_LATEST:.0%}").split())
+    shares = {"latest": f"{_LATEST:.0%}", "scoring": f"{_SCORING:.0%}"}
+    return " ".join(RULE.format(lengths=keys, validations=_VALIDATIONS, **shares).split())
 
 
 def settings(recipe: Mapping[str, Any], budget: Budget, metrics: Sequence[str]) -> list[str]:
@@ -198,7 +200,7 @@ def scored(config: Mapping[str, Any], seconds: float, seconds_per_example: float
 
 
 def latest_end(seconds: float, clock: str) -> list[str]:
-    """An end to training that takes longer than it was to, as overrides of train.py.
+    """An end to training and validations that take longer than they were to, as overrides of train.py.
 
     An adaptive solver asks its network more often as training goes on, and the first steps tell nothing of it.
 

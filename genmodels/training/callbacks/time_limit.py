@@ -11,7 +11,7 @@ from genmodels.training.position import is_mid_accumulation
 
 
 class TimeLimit(pl.Callback):
-    """Ends a run in order once its training has taken so many seconds, validations left out.
+    """Ends a run in order once its training has taken so many seconds, validations and all.
 
     Lightning's `Timer` counts seconds of the clock, in which a busy machine does less. A resumed run has what is left.
 
@@ -32,9 +32,6 @@ class TimeLimit(pl.Callback):
         self._spent = self._since = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._since = self._now()
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since = self._now()
 
     def on_train_batch_end(
