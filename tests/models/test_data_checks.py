@@ -15,6 +15,7 @@ from genmodels.errors import UserError
 from genmodels.models import Model
 from genmodels.models.capabilities import offered
 from genmodels.models.contract import Density, Latent
+from genmodels.models.flows.flow import Flow
 
 BASES = {name.removesuffix("_small") for name in MODELS}
 SMALL = sorted(f"{base}_small" if f"{base}_small" in MODELS else base for base in BASES)
@@ -90,6 +91,18 @@ def test_data_is_taken(name: str) -> None:
     for fitting in kinds:
         assert model.log_prob(fitting).shape == (3,)
     assert model.log_prob(x, torch.zeros(3, dtype=torch.long)).shape == (3,)  # labels that it does not need
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_flow_decodes_latents_of_its_shape_alone(name: str) -> None:
+    model = made(name)
+    if not isinstance(model, Flow):
+        pytest.skip("no flow")
+    z = torch.zeros(2, *model.shape)
+    assert model.decode(z).shape == z.shape
+    for wrong in (z[:0], z[0], torch.cat((z, z), dim=-1), z[..., None]):
+        with pytest.raises(UserError, match=rf"{type(model).__name__} decodes z of shape \[B, .*\], and z is of \["):
+            model.decode(wrong)
 
 
 class Theirs(Model):

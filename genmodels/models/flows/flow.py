@@ -9,6 +9,7 @@ from torch import Tensor
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.reversible import check_reversible, reversibly
 from genmodels.distributions import Base, Dequantization, StandardNormal, UniformDequantization
+from genmodels.errors import UserError
 from genmodels.models.model import Model
 
 
@@ -95,7 +96,14 @@ class Flow(Model):
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """The data at latent z, in the data's own type; the inverse of `encode`."""
+        """The data at latent z, in the data's own type; the inverse of `encode`.
+
+        Raises:
+            UserError: z is of another shape than [B, *shape]; some bijections would broadcast it.
+        """
+        if tuple(z.shape[1:]) != self.shape or len(z) == 0:
+            wanted = ", ".join(map(str, self.shape))
+            raise UserError(f"{type(self).__name__} decodes z of shape [B, {wanted}], and z is of {list(z.shape)}")
         v, _ = self.bijection.inverse(z, self._one_hot(y))
         return self._as_data(v)
 
