@@ -20,7 +20,7 @@ LENGTHS = (
 
 _LATEST_RAMP = 0.05  # of a run: half of an average of weights is younger
 _CHECKPOINTS = 10
-_VALIDATIONS = 4
+_FEWEST_VALIDATIONS, _MOST_VALIDATIONS = 4, 50  # few data are overfitted long before the seconds are over
 _SCORING = 0.15  # of the seconds of training, for validations and test together
 _LATEST, _AT_LEAST = 1.2, 5  # of the seconds, and seconds more: where training and validations end
 _FEWEST = 16  # examples that are scored however long they take
@@ -33,8 +33,9 @@ steps of the cell's own model are timed once, and the run gets as many steps as 
 own (where there is a recipe, and not only a model and data).
 Everything in the recipe that is a length ({lengths}) is multiplied by the same ratio, steps / the recipe's steps; an
 exponential decay keeps its total; half of an average of weights is always younger than a twentieth of the run; there
-are {validations} validations, evenly spread, and no early stopping; the weights that validated best count, as ever;
-where validations and test would take more than {scoring} of the training's seconds, fewer examples are scored;
+are {fewest} to {most} validations, evenly spread, as many as take {scoring} of the training's seconds together with the
+test, and no early stopping; the weights that validated best count, as ever; where even {fewest} would take more, fewer
+examples are scored;
 a run whose steps become dearer than those timed ends after {latest} of its seconds, validations included, with fewer
 steps.
 `smoke` and `laptop` take a model's `<name>_small` where there is one, and small batches; of what a recipe sets of its
@@ -122,7 +123,8 @@ def rule() -> str:
     """The rule in Markdown."""
     keys = ", ".join(f"`{key}`" for key in LENGTHS)
     shares = {"latest": f"{_LATEST:.0%}", "scoring": f"{_SCORING:.0%}"}
-    return " ".join(RULE.format(lengths=keys, validations=_VALIDATIONS, **shares).split())
+    counts = {"fewest": _FEWEST_VALIDATIONS, "most": _MOST_VALIDATIONS}
+    return " ".join(RULE.format(lengths=keys, **counts, **shares).split())
 
 
 def settings(recipe: Mapping[str, Any], budget: Budget, metrics: Sequence[str]) -> list[str]:
@@ -162,12 +164,12 @@ def _batch(recipe: Mapping[str, Any], budget: Budget) -> int:
     return own if largest is None else min(own, largest)
 
 
-def lengths(config: Mapping[str, Any], steps: int, recipe_steps: float) -> list[str]:
+def lengths(config: Mapping[str, Any], steps: int, recipe_steps: float, validations: int) -> list[str]:
     """The recipe's lengths for so many steps in place of its own, as overrides of train.py."""
     ratio = steps / recipe_steps
     found = [
         f"trainer.max_steps={steps}",
-        f"trainer.val_check_interval={batches_of(config, math.ceil(steps / _VALIDATIONS))}",
+        f"trainer.val_check_interval={batches_of(config, math.ceil(steps / validations))}",
         f"callbacks.checkpoints.every_n_steps={max(1, steps // _CHECKPOINTS)}",
     ]
     if ratio >= 1:
@@ -182,6 +184,14 @@ def lengths(config: Mapping[str, Any], steps: int, recipe_steps: float) -> list[
     return found
 
 
+def validations(config: Mapping[str, Any], seconds: float, seconds_per_example: float) -> int:
+    """How many fit, beside the test, into the seconds that scoring may take; see `scored`."""
+    evaluation, examples = config["evaluation"], config["trainer"]["limit_val_batches"] * config["data"]["batch_size"]
+    test = evaluation["importance_samples"] * evaluation["max_images"] * seconds_per_example
+    fitting = (_SCORING * seconds - test) / (examples * seconds_per_example)
+    return int(min(max(fitting, _FEWEST_VALIDATIONS), _MOST_VALIDATIONS))
+
+
 def scored(config: Mapping[str, Any], seconds: float, seconds_per_example: float) -> list[str]:
     """Fewer validation and test examples where the budget's would take too long, as overrides of train.py.
 
@@ -191,7 +201,7 @@ def scored(config: Mapping[str, Any], seconds: float, seconds_per_example: float
         seconds_per_example: in a validation; a test takes K times as long.
     """
     evaluation, batch = config["evaluation"], config["data"]["batch_size"]
-    passes = _VALIDATIONS + evaluation["importance_samples"]
+    passes = _FEWEST_VALIDATIONS + evaluation["importance_samples"]
     fitting = int(_SCORING * seconds / (seconds_per_example * passes))
     if evaluation["metrics"] or fitting >= evaluation["max_images"]:
         return []

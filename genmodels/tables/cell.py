@@ -16,7 +16,7 @@ import genmodels
 from genmodels.config.mistakes import sentence_for
 from genmodels.errors import Interrupted
 from genmodels.runs.folder import RunFolder
-from genmodels.tables.budgets import latest_end, lengths, scored
+from genmodels.tables.budgets import latest_end, lengths, scored, validations
 from genmodels.tables.plan import CellFile
 
 _OURS = ("cell.json", "log.txt")
@@ -54,7 +54,8 @@ def _timed(plan: dict[str, Any], location: list[str]) -> dict[str, Any]:
     if plan["recipe"]["is_longest"]:
         steps = min(steps, round(timing.recipe_steps))
     print(f"{timing.seconds_per_step:.4f} {plan['clock']} seconds a step: {steps:,} steps", flush=True)
-    length = lengths(config, steps, timing.recipe_steps)
+    count = validations(config, plan["seconds"], timing.seconds_per_example)
+    length = lengths(config, steps, timing.recipe_steps, count)
     length += scored(config, plan["seconds"], timing.seconds_per_example)
     length += latest_end(plan["seconds"], plan["clock"])
     return {"timing": asdict(timing), "length": length}

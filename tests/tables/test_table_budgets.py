@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from genmodels.config.compose import compose
-from genmodels.tables.budgets import BUDGETS, LENGTHS, lengths, rule, scored, settings
+from genmodels.tables.budgets import BUDGETS, LENGTHS, lengths, rule, scored, settings, validations
 from genmodels.tables.definition import Source
 from genmodels.tables.plan import overrides_of
 from genmodels.tables.timing import time_steps
@@ -25,7 +25,7 @@ def test_lengths_shrink_with_the_run_and_rates_keep_their_total() -> None:
         "scheduler": {"warmup_steps": 3, "decay_start": 0, "rate": 0.999},
         "callbacks": {"ema": {"start": 1000}},
     }
-    found = values(lengths(config, 200, 100_000))
+    found = values(lengths(config, 200, 100_000, validations=4))
     assert math.pow(float(found.pop("scheduler.rate")), 200) == pytest.approx(math.pow(0.999, 100_000), rel=1e-6)
     assert found == {
         "trainer.max_steps": "200",
@@ -40,7 +40,7 @@ def test_lengths_shrink_with_the_run_and_rates_keep_their_total() -> None:
 
 def test_a_recipe_that_fits_keeps_its_lengths() -> None:
     config = {"trainer": {}, "objective": {"warmup_steps": 50}, "scheduler": {"rate": 0.9}}
-    assert values(lengths(config, 100, 100)).keys() == {
+    assert values(lengths(config, 100, 100, validations=4)).keys() == {
         "trainer.max_steps",
         "trainer.val_check_interval",
         "callbacks.checkpoints.every_n_steps",
@@ -91,6 +91,18 @@ def test_what_is_slow_to_score_is_scored_on_fewer_examples() -> None:
     many = {**config, "evaluation": config["evaluation"] | {"importance_samples": 16}}
     assert scored(many, 20, 0.003) == ["evaluation.max_images=50", "trainer.limit_val_batches=2"]
     assert scored({**config, "evaluation": config["evaluation"] | {"metrics": ["fid"]}}, 20, 9.0) == []
+
+
+def test_validations_are_as_many_as_fit_beside_the_test() -> None:
+    config = {
+        "trainer": {"limit_val_batches": 4},
+        "data": {"batch_size": 32},
+        "evaluation": {"importance_samples": 16, "max_images": 100},
+    }
+    # 3 seconds, less 16 passes over 100 examples, for passes over 128 of them
+    assert validations(config, 20, 0.001) == int((3 - 1.6) / 0.128) == 10
+    assert validations(config, 20, 1e-5) == 50
+    assert validations(config, 20, 0.1) == 4
 
 
 def test_a_recipes_size_yields_to_the_small_models_and_what_a_row_is_about_does_not() -> None:
