@@ -69,6 +69,21 @@ def check_draw(
         raise UserError(f"{type(model).__name__} draws at a temperature from 0 on, and it is {temperature}")
 
 
+def check_latents(model: "Model", z: Tensor, y: Tensor | None = None, *others: Any, **named: Any) -> None:
+    """What a model asks of the latents that it is to decode: some would broadcast what does not fit.
+
+    Raises:
+        UserError: z is of another shape than [B, *latent_shape], or y does not belong to it.
+    """
+    shape = model.latent_shape
+    if shape is None:
+        return
+    if tuple(z.shape[1:]) != shape or z.shape[0] == 0:
+        wanted = ", ".join(map(str, shape))
+        raise UserError(f"{type(model).__name__} decodes z of shape [B, {wanted}], and z is of {list(z.shape)}")
+    _check_labels(model, y, z.shape[0], "latents")
+
+
 def _check_labels(model: "Model", y: Tensor | None, count: int, what: str) -> None:
     name = type(model).__name__
     if y is None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genmodels.errors import UserError
-from genmodels.models.data_checks import check_batch, check_draw
+from genmodels.models.data_checks import check_batch, check_draw, check_latents
 
 Kind = Literal["images", "vectors"]
 
@@ -23,6 +23,9 @@ _TAKE_DATA = {"log_prob", "terms", "encode", "posterior_features", "inverse_erro
 
 _DRAW = {"sample", "sample_with_log_prob"}
 """Methods whose arguments are the number of samples and, if any more, their labels and the temperature."""
+
+_DECODE = {"decode", "decode_mean"}
+"""Methods whose arguments are latents and their labels."""
 
 
 def _checking(method: Callable[..., Any], check: Callable[..., None]) -> Callable[..., Any]:
@@ -44,6 +47,7 @@ class Model(nn.Module):
         shape: of one x, (C, H, W) or (D,).
         levels: values of a pixel; None for vectors.
         num_classes: classes that it conditions on; 0 for none.
+        latent_shape: of one z that it decodes; None where it decodes none, or does not say.
         init_batch_size: examples for data-dependent initialisation; Glow's official code takes 256.
         not_compiled: why `compile=true` is refused; "" where it is not.
         chosen: sizes that the model took from the data because none was set, by the names of their settings.
@@ -53,14 +57,15 @@ class Model(nn.Module):
     shape: tuple[int, ...]
     levels: int | None
     num_classes: int = 0
+    latent_shape: tuple[int, ...] | None = None
     init_batch_size: int = 256
     not_compiled: ClassVar[str] = ""
     chosen: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Give what takes data or draws in a class, a user's too, one check of it: see `check_batch`, `check_draw`."""
+        """Give what takes data, draws or decodes in a class, a user's too, one check: see `data_checks`."""
         super().__init_subclass__(**options)
-        for methods, check in ((_TAKE_DATA, check_batch), (_DRAW, check_draw)):
+        for methods, check in ((_TAKE_DATA, check_batch), (_DRAW, check_draw), (_DECODE, check_latents)):
             for name in methods & vars(cls).keys():
                 if inspect.isfunction(vars(cls)[name]):
                     setattr(cls, name, _checking(vars(cls)[name], check))

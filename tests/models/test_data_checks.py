@@ -14,8 +14,7 @@ from genmodels.config.targets import build
 from genmodels.errors import UserError
 from genmodels.models import Model
 from genmodels.models.capabilities import offered
-from genmodels.models.contract import Density, Latent
-from genmodels.models.flows.flow import Flow
+from genmodels.models.contract import Decodes, Density, Latent, LatentSampler
 
 BASES = {name.removesuffix("_small") for name in MODELS}
 SMALL = sorted(f"{base}_small" if f"{base}_small" in MODELS else base for base in BASES)
@@ -94,15 +93,20 @@ def test_data_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_flow_decodes_latents_of_its_shape_alone(name: str) -> None:
+def test_latents_of_another_shape_are_not_decoded(name: str) -> None:
     model = made(name)
-    if not isinstance(model, Flow):
-        pytest.skip("no flow")
-    z = torch.zeros(2, *model.shape)
-    assert model.decode(z).shape == z.shape
+    if model is None or (decodes := offered(model, Decodes)) is None:
+        pytest.skip("it decodes nothing")
+    latents, sampler = offered(model, Latent), offered(model, LatentSampler)
+    x = torch.zeros(2, *model.shape, dtype=torch.uint8 if model.levels else torch.float32)
+    y = torch.zeros(2, dtype=torch.int64) if model.num_classes else None
+    assert latents is not None or sampler is not None
+    z = latents.encode(x, y) if latents is not None else sampler.latents(2)
+    assert model.latent_shape == tuple(z.shape[1:])
+    assert decodes.decode(z, y).shape == x.shape
     for wrong in (z[:0], z[0], torch.cat((z, z), dim=-1), z[..., None]):
         with pytest.raises(UserError, match=rf"{type(model).__name__} decodes z of shape \[B, .*\], and z is of \["):
-            model.decode(wrong)
+            decodes.decode(wrong, y)
 
 
 class Theirs(Model):

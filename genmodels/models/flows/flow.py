@@ -9,7 +9,6 @@ from torch import Tensor
 from genmodels.bijections.base import Bijection
 from genmodels.bijections.reversible import check_reversible, reversibly
 from genmodels.distributions import Base, Dequantization, StandardNormal, UniformDequantization
-from genmodels.errors import UserError
 from genmodels.models.model import Model
 
 
@@ -47,7 +46,7 @@ class Flow(Model):
         if reversible:
             check_reversible(bijection)
         self.reversible = reversible
-        self.shape = tuple(shape)
+        self.shape = self.latent_shape = tuple(shape)
         self.levels = levels
         self.num_classes = num_classes
         self.dequantization = None if levels is None else dequantization or UniformDequantization(levels)
@@ -96,14 +95,7 @@ class Flow(Model):
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """The data at latent z, in the data's own type; the inverse of `encode`.
-
-        Raises:
-            UserError: z is of another shape than [B, *shape]; some bijections would broadcast it.
-        """
-        if tuple(z.shape[1:]) != self.shape or len(z) == 0:
-            wanted = ", ".join(map(str, self.shape))
-            raise UserError(f"{type(self).__name__} decodes z of shape [B, {wanted}], and z is of {list(z.shape)}")
+        """The data at latent z, in the data's own type; the inverse of `encode`."""
         v, _ = self.bijection.inverse(z, self._one_hot(y))
         return self._as_data(v)
 

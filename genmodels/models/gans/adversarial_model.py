@@ -60,7 +60,7 @@ class AdversarialModel(CachesInEval, Model):
         self.generator = generator
         self.discriminator = discriminator
         self.shape, self.levels = tuple(shape), levels
-        self.num_latents = num_latents
+        self.num_latents, self.latent_shape = num_latents, (num_latents,)
         self.num_classes = conditional_classes(conditional, num_classes)
         self.latent, self.dequantize, self.statistics = latent, dequantize, statistics
 

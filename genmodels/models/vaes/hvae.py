@@ -55,6 +55,7 @@ class HVAE(TwoLayerModel):
     ) -> None:
         at_least(1, num_latents=num_latents, width=width)
         super().__init__(shape, levels, posterior, prior, likelihood, conditional, num_classes)
+        self.latent_shape = (num_latents + posterior.num_latents,)
         lower, upper, classes = Diagonal(num_latents, _LOG_SCALES), posterior, self.num_classes
         inputs, above = math.prod(shape), upper.num_latents + classes
         encoder = GatedMLPNetworks(width).encoder(shape, upper.num_features, classes)

@@ -81,6 +81,8 @@ class IAFVAE(LatentVariableModel):
         for _ in range(depth - 1):
             sizes.append(halved(sizes[-1]))
         self.sizes = [size for size in sizes for _ in range(num_blocks)]
+        self.all_latents = num_latents * sum(height * width for height, width in self.sizes)
+        self.latent_shape = (self.all_latents,)
         self.stem = SameConv2d(channels, width, 5, 2, _INIT_SCALE)
         self.blocks = nn.ModuleList(
             Block(width, num_latents, num_hidden if iaf else None, below if below != size else None)
@@ -132,8 +134,8 @@ class IAFVAE(LatentVariableModel):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
         """`n` draws of x ~ p(x | z), z ~ p(z) at the given temperature of every layer; uint8 [n, C, H, W]."""
-        numbers = self.num_latents * sum(height * width for height, width in self.sizes)
-        params = self._decoded(temperature * torch.randn(n, numbers, dtype=self._dtype, device=self.top.device))
+        z = torch.randn(n, self.all_latents, dtype=self._dtype, device=self.top.device)
+        params = self._decoded(temperature * z)
         noise = torch.rand(n, *self.likelihood.noise_shape, dtype=params.dtype, device=params.device)
         return self.likelihood.sample(params, noise).to(torch.uint8)
 

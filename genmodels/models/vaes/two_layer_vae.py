@@ -62,6 +62,7 @@ class TwoLayerVAE(TwoLayerModel):
         def perceptron(in_features: int, out_features: int) -> MLP:
             return MLP(in_features, out_features, width, num_hidden, self.num_classes, torch.nn.Tanh)
 
+        self.latent_shape = (num_latents,)
         lower, upper = Diagonal(num_latents), posterior
         self.q1 = Conditional(networks.encoder(shape, lower.num_features, self.num_classes), lower)
         self.q2 = Conditional(perceptron(num_latents, upper.num_features), upper)

@@ -47,7 +47,7 @@ class VAE(LatentVectorModel):
         num_classes: int | None = None,
     ) -> None:
         super().__init__(shape, levels, posterior, prior, likelihood, conditional, num_classes)
-        self.posterior = posterior
+        self.posterior, self.latent_shape = posterior, (posterior.num_latents,)
         self.encoder = networks.encoder(shape, posterior.num_features, self.num_classes)
         self.decoder = networks.decoder(posterior.num_latents, likelihood.params_shape, self.num_classes)
         if isinstance(prior, VampPrior):
