@@ -5,7 +5,7 @@
 Keys, written key=value:
     table=<name>           one of those below, or a file of your own, table=my/table.yaml (needed)
     budget=<name>          smoke: 20 CPU seconds of training a cell; laptop: at most 15 CPU minutes a row, and
-                           two CPU hours of training a table, which its cells share;
+                           90 CPU minutes of training a table, which its cells share;
                            gpu_hour: an hour on a GPU a cell; paper: the recipes as they stand (needed)
     rows=[<row>,<row>]     only these; `list=true` tells their names
     columns=[<column>]     only these

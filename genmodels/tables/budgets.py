@@ -24,7 +24,7 @@ _FEWEST_VALIDATIONS, _MOST_VALIDATIONS = 4, 50  # few data are overfitted long b
 _SCORING = 0.15  # of the seconds of training, for validations and test together
 _LATEST, _AT_LEAST = 1.2, 5  # of the seconds, and seconds more: where training and validations end
 _FEWEST = 16  # examples that are scored however long they take
-_EVENING = 7200  # CPU seconds of training that a shared budget has for a whole table: twelve rows of ten minutes
+_EVENING = 5400  # CPU seconds of training that a shared budget has for a whole table: nine rows of ten minutes
 _BESIDE = ("samples", "kl_units", "curves", "invertibility", "early_stopping")
 
 RULE = """
@@ -52,7 +52,7 @@ class Budget:
     Attributes:
         name: as typed.
         seconds: of a row's training or of each cell's; None: the recipe's own length.
-        shared: whether a row's cells share the seconds, and a table's rows two hours.
+        shared: whether a row's cells share the seconds, and a table's rows ninety minutes.
         clock: which seconds: "cpu" of the process, or "wall" beside a GPU.
         small: whether <model>_small takes the place of the model.
         image_batch, vector_batch: largest batches; None: the recipe's.

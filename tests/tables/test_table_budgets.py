@@ -119,13 +119,13 @@ def test_a_recipes_size_yields_to_the_small_models_and_what_a_row_is_about_does_
 
 def test_seconds_are_a_rows_or_a_cells() -> None:
     laptop = BUDGETS["laptop"]
-    assert laptop.training_seconds(columns=3, cells=30) == 200
-    assert laptop.training_seconds(columns=7, cells=84) == 600 / 7  # twelve full rows: two hours, no less
-    assert laptop.training_seconds(columns=2, cells=72) == 100  # 36 rows share the table's two hours
+    assert laptop.training_seconds(columns=3, cells=27) == 200
+    assert laptop.training_seconds(columns=7, cells=63) == 600 / 7  # nine full rows: ninety minutes, no less
+    assert laptop.training_seconds(columns=2, cells=72) == 75  # 36 rows share the table's ninety minutes
     assert laptop.training_seconds(columns=1, cells=0) == 600  # of a table whose models are all missing
     assert SMOKE.training_seconds(columns=3, cells=3000) == 20
     assert BUDGETS["paper"].training_seconds(3, 30) is None
-    said = "600 CPU seconds of training a row and 7,200 a table at most, which makes 100 a cell"
+    said = "600 CPU seconds of training a row and 5,400 a table at most, which makes 75 a cell"
     assert said in laptop.in_words(columns=2, cells=72)
 
 
