@@ -33,18 +33,15 @@ def check_batch(model: "Model", x: Tensor, y: Tensor | None = None, *others: Any
     Raises:
         UserError: x or y is something else; one sentence.
     """
-    for called, values in (("x", x), ("y", y)):
-        if values is not None and not isinstance(values, Tensor):
-            raise UserError(f"{type(model).__name__} takes tensors, and {called} is a {type(values).__name__}")
+    _check_tensors(model, x=x, y=y)
     name, shape, levels = type(model).__name__, tuple(model.shape), model.levels
     wanted = "floats" if levels is None else f"integers 0 to {levels - 1}"
-    kind = f"of {str(x.dtype).removeprefix('torch.')} and shape {list(x.shape)}"
     if levels is None:
         fits = x.is_floating_point()
     else:
         fits = not (x.is_floating_point() or x.is_complex() or x.dtype is torch.bool)
     if not fits or x.dim() == 0 or tuple(x.shape[1:]) != shape:
-        raise UserError(f"{name} takes {wanted} of shape [B, {', '.join(map(str, shape))}], and x is {kind}")
+        raise UserError(f"{name} takes {wanted} of {_batch_of(shape)}, and x is {_kind(x)}")
     if x.shape[0] == 0:
         raise UserError(f"{name} takes one example or more, and x holds none")
     _check_labels(model, y, x.shape[0], "examples")
@@ -62,8 +59,7 @@ def check_draw(
     """
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise UserError(f"{type(model).__name__} draws a whole number of samples from 1 on, and n is {n!r}")
-    if y is not None and not isinstance(y, Tensor):
-        raise UserError(f"{type(model).__name__} takes labels as a tensor, and y is a {type(y).__name__}")
+    _check_tensors(model, y=y)
     _check_labels(model, y, n, "samples")
     if not 0 <= temperature < math.inf:
         raise UserError(f"{type(model).__name__} draws at a temperature from 0 on, and it is {temperature}")
@@ -73,15 +69,29 @@ def check_latents(model: "Model", z: Tensor, y: Tensor | None = None, *others: A
     """What a model asks of the latents that it is to decode: some would broadcast what does not fit.
 
     Raises:
-        UserError: z is of another shape than [B, *latent_shape], or y does not belong to it.
+        UserError: z is of another shape than [B, *latent_shape] or no floats, or y does not belong to it.
     """
     shape = model.latent_shape
     if shape is None:
         return
-    if tuple(z.shape[1:]) != shape or z.shape[0] == 0:
-        wanted = ", ".join(map(str, shape))
-        raise UserError(f"{type(model).__name__} decodes z of shape [B, {wanted}], and z is of {list(z.shape)}")
+    _check_tensors(model, z=z, y=y)
+    if not z.is_floating_point() or z.dim() == 0 or tuple(z.shape[1:]) != shape or z.shape[0] == 0:
+        raise UserError(f"{type(model).__name__} decodes floats of {_batch_of(shape)}, and z is {_kind(z)}")
     _check_labels(model, y, z.shape[0], "latents")
+
+
+def _batch_of(shape: Sequence[int]) -> str:
+    return f"shape [B, {', '.join(map(str, shape))}]"
+
+
+def _kind(x: Tensor) -> str:
+    return f"of {str(x.dtype).removeprefix('torch.')} and shape {list(x.shape)}"
+
+
+def _check_tensors(model: "Model", **arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, Tensor):
+            raise UserError(f"{type(model).__name__} takes tensors, and {name} is a {type(value).__name__}")
 
 
 def _check_labels(model: "Model", y: Tensor | None, count: int, what: str) -> None:

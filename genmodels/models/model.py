@@ -21,8 +21,8 @@ _TAKE_DATA = {"log_prob", "terms", "encode", "posterior_features", "inverse_erro
 """Methods whose first argument is data and whose second, if any, its labels."""
 
 
-_DRAW = {"sample", "sample_with_log_prob"}
-"""Methods whose arguments are the number of samples and, if any more, their labels and the temperature."""
+_DRAW = {"sample", "sample_with_log_prob", "latents"}
+"""Methods whose arguments are the number of draws and, if any more, their labels and the temperature."""
 
 _DECODE = {"decode", "decode_mean"}
 """Methods whose arguments are latents and their labels."""

@@ -104,9 +104,15 @@ def test_latents_of_another_shape_are_not_decoded(name: str) -> None:
     z = latents.encode(x, y) if latents is not None else sampler.latents(2)
     assert model.latent_shape == tuple(z.shape[1:])
     assert decodes.decode(z, y).shape == x.shape
-    for wrong in (z[:0], z[0], torch.cat((z, z), dim=-1), z[..., None]):
-        with pytest.raises(UserError, match=rf"{type(model).__name__} decodes z of shape \[B, .*\], and z is of \["):
+    for wrong in (z[:0], z[0], z.sum(), z.long(), torch.cat((z, z), dim=-1), z[..., None]):
+        told = rf"{type(model).__name__} decodes floats of shape \[B, .*\], and z is of (float|int).* and shape \["
+        with pytest.raises(UserError, match=told):
             decodes.decode(wrong, y)
+    with pytest.raises(UserError, match="takes tensors, and z is a list"):
+        decodes.decode(z.tolist(), y)
+    if sampler is not None:
+        with pytest.raises(UserError, match="draws a whole number of samples from 1 on, and n is 0"):
+            sampler.latents(0)
 
 
 class Theirs(Model):
@@ -161,7 +167,7 @@ def test_what_no_model_can_draw_is_told(kind: type[Model]) -> None:
         (True, None, 1.0, "and n is True"),
         (3, y, 1.0, "takes a label for each of 3 samples, and y is of shape [2]"),
         (2, y + 1, 1.0, "takes y from 0 to 2, and it goes from 1 to 3"),
-        (2, [0, 2], 1.0, "takes labels as a tensor, and y is a list"),
+        (2, [0, 2], 1.0, "takes tensors, and y is a list"),
         (2, y, -1.0, "draws at a temperature from 0 on, and it is -1.0"),
         (2, y, math.nan, "and it is nan"),
         (2, y, math.inf, "and it is inf"),
