@@ -47,6 +47,7 @@ from genmodels.tables import (
     chosen,
     collect,
     draw,
+    has_changed,
     in_markdown,
     jobs_of,
     load_table,
@@ -108,18 +109,25 @@ def _main(arguments: Sequence[str]) -> int:
     out = Path(own.results).expanduser() / table.name / budget.name
     where = [str(Path(path).expanduser().absolute()) for path in (own.output_dir, own.data_dir, HERE.parent)]
 
+    jobs = [] if own.list else jobs_of(table, rows, columns, own.seeds, budget, root)
+    at_work = {job.folder.path for job in jobs}
+    others = jobs_of(table, list(table.rows), list(table.columns), own.seeds, budget, root)
+    changed = {job.folder.path for job in others if job.folder.path not in at_work and has_changed(job, table.metrics)}
+
+    def collected() -> dict[str, Any]:
+        return collect(table, own.seeds, budget, root, where, changed)
+
     def write() -> dict[str, Any]:
-        found = collect(table, own.seeds, budget, root, where)
+        found = collected()
         write_text(out / "table.json", json.dumps(found, indent=1) + "\n")
         write_text(out / "table.md", in_markdown(found))
         draw(found, out / "table.png")
         return found
 
     if own.list:
-        print(in_markdown(collect(table, own.seeds, budget, root, where)))
+        print(in_markdown(collected()))
         print("rows: " + ", ".join(table.rows))
         return 0
-    jobs = jobs_of(table, rows, columns, own.seeds, budget, root)
     asked = Asked(own.data_dir, own.download, own.launcher, hydra)
     told = run_jobs(jobs, table.metrics, asked, after=write)
     print(in_markdown(write()))

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -14,20 +14,27 @@ from genmodels.tables.plan import CellFile, folder_of, state
 from genmodels.tables.running import reason
 
 _MADE_BY_COMMIT = ("commit", "dirty")
+_CHANGED = "its recipe is another than that of its finished run, and the row will begin anew"
 
 
 def collect(
-    table: Table, seeds: Sequence[int], budget: Budget, root: Path, where: Sequence[str] = ()
+    table: Table,
+    seeds: Sequence[int],
+    budget: Budget,
+    root: Path,
+    where: Sequence[str] = (),
+    changed: Collection[Path] = (),
 ) -> dict[str, Any]:
     """The table as it stands, ready for JSON.
 
     Args:
         root: folder of all tables' runs.
         where: absolute folders, which are cut off wherever a message names them.
+        changed: folders of runs that do not count, see `has_changed`.
 
     Returns: what the table is; under "cells" one entry for each: row, column, published, status ("finished", "not run",
-        "failed", "interrupted", "no data", "missing" or "absent" where the paper has none), reason, figures (of the
-        seeds' runs together, by title) and runs (one of each seed).
+        "failed", "interrupted", "changed", "no data", "missing" or "absent" where the paper has none), reason, figures
+        (of the seeds' runs together, by title) and runs (one of each seed).
     """
     return {
         "table": table.name,
@@ -42,12 +49,18 @@ def collect(
         "protocol": table.protocol,
         "note": table.note,
         "comment": table.comments.get(budget.name, ""),
-        "cells": [_cell(table, cell, seeds, budget, root, where) for cell in table.cells],
+        "cells": [_cell(table, cell, seeds, budget, root, where, changed) for cell in table.cells],
     }
 
 
 def _cell(
-    table: Table, cell: Cell, seeds: Sequence[int], budget: Budget, root: Path, where: Sequence[str]
+    table: Table,
+    cell: Cell,
+    seeds: Sequence[int],
+    budget: Budget,
+    root: Path,
+    where: Sequence[str],
+    changed: Collection[Path],
 ) -> dict[str, Any]:
     source = cell.source
     entry: dict[str, Any] = {
@@ -61,17 +74,17 @@ def _cell(
     if source.missing is not None:
         return entry | {"status": "missing", "reason": source.missing, "figures": {}, "runs": []}
     folders = [folder_of(table, cell, seed, budget, root) for seed in seeds]
-    runs = [
-        run_of(folder, table.figures, root) for folder in folders if folder.read_record().get("status") == "finished"
-    ]
+    lacking = [f for f in folders if f.path in changed or f.read_record().get("status") != "finished"]
+    runs = [run_of(folder, table.figures, root) for folder in folders if folder not in lacking]
     figures = {shown.title: _together([run["figures"].get(shown.title) for run in runs]) for shown in table.figures}
-    status, why = ("finished", None) if len(runs) == len(folders) else _unfinished(folders, where)
+    status, why = _unfinished(lacking[0], where, changed) if lacking else ("finished", None)
     return entry | {"status": status, "reason": why, "figures": {k: v for k, v in figures.items() if v}, "runs": runs}
 
 
-def _unfinished(folders: Sequence[RunFolder], where: Sequence[str]) -> tuple[str, str | None]:
-    """Of the first run that is not finished."""
-    folder = next(folder for folder in folders if folder.read_record().get("status") != "finished")
+def _unfinished(folder: RunFolder, where: Sequence[str], changed: Collection[Path]) -> tuple[str, str | None]:
+    """Its status, and why there is no figure of it."""
+    if folder.path in changed:
+        return "changed", _CHANGED
     plan = CellFile(folder.path).read()
     if plan.get("no_data"):
         return "no data", f"{plan['no_data']} is not at hand"

@@ -95,6 +95,30 @@ def prepare(job: Job, metrics: tuple[str, ...]) -> dict[str, Any]:
     Raises:
         UserError: the row, the column or the cell has overrides that do not go together.
     """
+    plan, data = _plan_of(job, metrics)
+    file = CellFile(job.folder.path)
+    before = file.read().get("fingerprint")
+    if before is not None and before != plan["fingerprint"]:
+        path = job.folder.path
+        path.rename(path.with_name(f"{path.name}.before-{uuid.uuid4().hex[:8]}"))
+    if before != plan["fingerprint"]:
+        file.update(**plan)
+    return {**file.read(), "data": data}
+
+
+def has_changed(job: Job, metrics: tuple[str, ...]) -> bool:
+    """Whether the job's run is finished and yet not what the table now asks for: `prepare` would move it aside."""
+    if job.folder.read_record().get("status") != "finished":
+        return False
+    try:
+        plan, _ = _plan_of(job, metrics)
+    except UserError:
+        return True
+    return bool(CellFile(job.folder.path).read().get("fingerprint") != plan["fingerprint"])
+
+
+def _plan_of(job: Job, metrics: tuple[str, ...]) -> tuple[dict[str, Any], Any]:
+    """What the table now asks for, and the config's data node."""
     assert job.cell.source is not None
     chosen = overrides_of(job.cell.source, job.seed, job.budget)
     try:
@@ -114,14 +138,7 @@ def prepare(job: Job, metrics: tuple[str, ...]) -> dict[str, Any]:
     what = {key: value for key, value in config.items() if key not in _ELSEWHERE}
     what["data"] = {key: value for key, value in config["data"].items() if key not in ("root", "download")}
     plan["fingerprint"] = fingerprint([what, plan, asdict(job.budget)])
-    file = CellFile(job.folder.path)
-    before = file.read().get("fingerprint")
-    if before is not None and before != plan["fingerprint"]:
-        path = job.folder.path
-        path.rename(path.with_name(f"{path.name}.before-{uuid.uuid4().hex[:8]}"))
-    if before != plan["fingerprint"]:
-        file.update(**plan)
-    return {**file.read(), "data": config["data"]}
+    return plan, config["data"]
 
 
 def overrides_of(source: Source, seed: int, budget: Budget) -> list[str]:

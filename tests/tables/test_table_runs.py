@@ -157,8 +157,14 @@ def test_a_table_is_interrupted_completed_and_changed(place: Place, monkeypatch:
 
     second = (place.cell("two") / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     place.write([ROWS[0] | {"overrides": ["optimizer.lr=0.01"]}, *ROWS[1:]])
+    changed = "changed: its recipe is another than that of its finished run, and the row will begin anew"
+    assert f"- One: {changed}" in place.run("list=true").out.splitlines()
     begun: list[str] = []
     monkeypatch.setattr(running, "run_cell", lambda folder, *location: begun.append(folder))
+    place.run("rows=[two]")
+    assert begun == []
+    cells = {cell["row"]: (cell["status"], len(cell["runs"])) for cell in place.table["cells"]}
+    assert (cells["one"], cells["two"]) == (("changed", 0), ("finished", 1))
     place.run("rows=[one,two]")
     assert begun == [str(place.cell("one"))]
     assert (place.cell("two") / "checkpoints" / "last.ckpt").stat().st_mtime_ns == second
