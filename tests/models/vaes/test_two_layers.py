@@ -18,10 +18,12 @@ from genmodels.objectives import ELBO
 
 CLASSES, SHAPE = 3, (1, 1, 3)
 KINDS: dict[str, Callable[..., TwoLayerModel]] = {
-    "vae_2layer": lambda shape, levels, *parts, **more: TwoLayerVAE(
-        shape, levels, GatedMLPNetworks(8, 1), *parts, num_latents=3, width=8, num_hidden=1, **more
+    "vae_2layer": lambda shape, levels, *parts, num_latents=3, **more: TwoLayerVAE(
+        shape, levels, GatedMLPNetworks(8, 1), *parts, num_latents=num_latents, width=8, num_hidden=1, **more
     ),
-    "hvae": lambda shape, levels, *parts, **more: HVAE(shape, levels, *parts, num_latents=3, width=8, **more),
+    "hvae": lambda shape, levels, *parts, num_latents=3, **more: HVAE(
+        shape, levels, *parts, num_latents=num_latents, width=8, **more
+    ),
 }
 KIND = pytest.mark.parametrize("kind", KINDS)
 
@@ -62,7 +64,7 @@ class _Affine(nn.Module):
 def _linear(kind: str, exact: bool = True) -> TwoLayerModel:
     """The model above, with its true posterior or one that is shifted and wider."""
     parts = Diagonal(1), StandardNormal([1]), Gaussian((1,), None, S)
-    model = KINDS[kind]((1,), None, *parts).double()
+    model = KINDS[kind]((1,), None, *parts, num_latents=1).double()
     w1, w2 = W[kind]
     model.p1.net = _Affine([A], C, S1)
     model.decoder = _Affine([w1, w2] if kind == "hvae" else [w1], B, None)
@@ -80,8 +82,6 @@ def _linear(kind: str, exact: bool = True) -> TwoLayerModel:
         model.q1.net = _Affine([w1 / S**2 / lower], shift + bias, wider * lower**-0.5)
         gain = A / S1**2 / upper
         model.q2.net = _Affine([gain], shift - gain * C, wider * upper**-0.5)
-    # z1 has one number here.
-    model.q1.density = model.p1.density = Diagonal(1)
     return model
 
 
