@@ -91,7 +91,11 @@ class Sampler(Protocol):
     """It draws."""
 
     def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """`n` draws in the data's own type, [n, *shape]; temperature 1 is the model itself, y [n] the labels."""
+        """`n` draws in the data's own type, [n, *shape]; temperature 1 is the model itself, y [n] the labels.
+
+        Raises:
+            UserError: n is no whole number from 1 on, y no labels of the model, or the temperature none from 0 on.
+        """
 
 
 class Stepwise(Sampler, Protocol):
@@ -130,7 +134,11 @@ class Decodes(Protocol):
     """It maps latents to data, without randomness."""
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Shapes: z [B, ...] -> [B, *shape], in the data's own type."""
+        """Shapes: z [B, *latent_shape] -> [B, *shape], in the data's own type.
+
+        Raises:
+            UserError: z or y is of another type or shape.
+        """
 
 
 class Latent(Decodes, Protocol):
