@@ -24,7 +24,7 @@ _TAKE_DATA = {"log_prob", "terms", "encode", "posterior_features", "inverse_erro
 _DRAW = {"sample", "sample_with_log_prob", "latents"}
 """Methods whose arguments are the number of draws and, if any more, their labels and the temperature."""
 
-_DECODE = {"decode", "decode_mean"}
+_DECODE = {"decode", "decode_mean", "generate"}
 """Methods whose arguments are latents and their labels."""
 
 

@@ -96,12 +96,10 @@ def prepare(job: Job, metrics: tuple[str, ...]) -> dict[str, Any]:
         UserError: the row, the column or the cell has overrides that do not go together.
     """
     plan, data = _plan_of(job, metrics)
-    file = CellFile(job.folder.path)
-    before = file.read().get("fingerprint")
-    if before is not None and before != plan["fingerprint"]:
-        path = job.folder.path
+    path, file = job.folder.path, CellFile(job.folder.path)
+    if _is_of_another(job, plan):
         path.rename(path.with_name(f"{path.name}.before-{uuid.uuid4().hex[:8]}"))
-    if before != plan["fingerprint"]:
+    if file.read().get("fingerprint") != plan["fingerprint"]:
         file.update(**plan)
     return {**file.read(), "data": data}
 
@@ -114,7 +112,12 @@ def has_changed(job: Job, metrics: tuple[str, ...]) -> bool:
         plan, _ = _plan_of(job, metrics)
     except UserError:
         return True
-    return bool(CellFile(job.folder.path).read().get("fingerprint") != plan["fingerprint"])
+    return _is_of_another(job, plan)
+
+
+def _is_of_another(job: Job, plan: Mapping[str, Any]) -> bool:
+    before = CellFile(job.folder.path).read().get("fingerprint")
+    return before is not None and before != plan["fingerprint"]
 
 
 def _plan_of(job: Job, metrics: tuple[str, ...]) -> tuple[dict[str, Any], Any]:

@@ -113,6 +113,8 @@ def test_latents_of_another_shape_are_not_decoded(name: str) -> None:
     if sampler is not None:
         with pytest.raises(UserError, match="draws a whole number of samples from 1 on, and n is 0"):
             sampler.latents(0)
+        with pytest.raises(UserError, match="decodes floats of shape"):
+            model.generate(z[:, 1:], y)
 
 
 class Theirs(Model):
