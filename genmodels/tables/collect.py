@@ -14,7 +14,7 @@ from genmodels.tables.plan import CellFile, folder_of, state
 from genmodels.tables.running import reason
 
 _MADE_BY_COMMIT = ("commit", "dirty")
-_CHANGED = "its recipe is another than that of its finished run, and the row will begin anew"
+_CHANGED = "the finished run is of another recipe or length, and the row will begin anew"
 
 
 def collect(

@@ -157,7 +157,7 @@ def test_a_table_is_interrupted_completed_and_changed(place: Place, monkeypatch:
 
     second = (place.cell("two") / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     place.write([ROWS[0] | {"overrides": ["optimizer.lr=0.01"]}, *ROWS[1:]])
-    changed = "changed: its recipe is another than that of its finished run, and the row will begin anew"
+    changed = "changed: the finished run is of another recipe or length, and the row will begin anew"
     assert f"- One: {changed}" in place.run("list=true").out.splitlines()
     begun: list[str] = []
     monkeypatch.setattr(running, "run_cell", lambda folder, *location: begun.append(folder))
